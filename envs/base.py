@@ -94,12 +94,13 @@ class RobotEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]], abc.ABC):
 
     @classmethod
     def _resolve(cls, task: Task | str) -> Task:
-        from .tasks import get_task
+        if isinstance(task, str):
+            from .tasks import get_task
 
-        found = get_task(task) if isinstance(task, str) else task
-        if found.suite != cls.suite:
-            raise ValueError(f"task {found.id!r} is not of the suite {cls.suite!r} that {cls.__name__} serves")
-        return found
+            task = get_task(task)
+        if task.suite != cls.suite:
+            raise ValueError(f"task {task.id!r} is not of the suite {cls.suite!r} that {cls.__name__} serves")
+        return task
 
     # What an adapter writes.
 
