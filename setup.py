@@ -18,6 +18,7 @@ setup(
         "robometer_rl",
         "robometer_rl.rewards",
         "robometer_rl.rewards.compact",
+        "robometer_rl.rewards.training",
         "robometer_rl.envs",
         "robometer_rl.envs.experts",
         "robometer_rl.experiments",
