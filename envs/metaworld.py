@@ -16,7 +16,7 @@ CAMERAS = {
     "corner": True,
     "corner2": True,
     "corner3": True,
-    "corner4": False,
+    "corner4": True,
     "topview": False,
     "behindGripper": False,
     "gripperPOV": False,
