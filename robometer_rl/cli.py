@@ -1,8 +1,7 @@
-"""The command line: `robometer-rl score | fit | evaluate | collect | demo`.
+"""The command line: `robometer-rl score | demo | collect | fit | evaluate`.
 
-A command is a row in `COMMANDS`: where its function lives and one line of help. The function takes one frozen
-dataclass, whose fields are the command's options (parsed by tyro). Nothing is imported before its command is
-called, so that the help comes at once.
+A command is a row in `COMMANDS`: the module that holds its `main(argv)` and one line of help. `main` reads its options
+into one frozen dataclass and runs. Nothing is imported before its command is called, so that the help comes at once.
 """
 
 from __future__ import annotations
@@ -10,11 +9,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import typing
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -27,19 +24,17 @@ class Command:
     """Where a command lives and what it is for."""
 
     module: str
-    """Module that holds the function, imported when the command is called."""
-    function: str
-    """Name of the function; its one argument is a frozen dataclass."""
+    """Module with a `main(argv)` for the words after the command's name, imported when the command is called."""
     help: str
     """One line for `robometer-rl --help`."""
 
 
 COMMANDS: dict[str, Command] = {
-    "score": Command("robometer_rl.score", "score", "score a video: progress and success of a task, frame by frame"),
-    "demo": Command("robometer_rl.experiments.demo", "demo", "expert, half-way and random episodes, scored as they run"),
-    "collect": Command("robometer_rl.experiments.collect", "collect", "collect trajectories of graded quality"),
-    "fit": Command("robometer_rl.experiments.fit", "fit", "train the compact reward model on collected trajectories"),
-    "evaluate": Command("robometer_rl.experiments.evaluate", "evaluate", "measure a reward model on held-out episodes"),
+    "score": Command("robometer_rl.score", "score a video: progress and success of a task, frame by frame"),
+    "demo": Command("robometer_rl.experiments.demo", "watch expert, half-way and random episodes earn their scores"),
+    "collect": Command("robometer_rl.experiments.collect", "collect trajectories of graded quality"),
+    "fit": Command("robometer_rl.experiments.fit", "train the compact reward model on collected trajectories"),
+    "evaluate": Command("robometer_rl.experiments.evaluate", "measure a reward model on held-out episodes"),
 }
 
 
@@ -66,7 +61,7 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] | No
         print(_unknown(name, commands), file=sys.stderr)
         return 2
     try:
-        _call(name, commands[name], rest)
+        importlib.import_module(commands[name].module).main(rest)
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get(TRACEBACK):
             raise
@@ -78,44 +73,12 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] | No
     return 0
 
 
-def _call(name: str, command: Command, words: Sequence[str]) -> None:
-    """Import the command, read its options from the words, run it."""
-    function = getattr(importlib.import_module(command.module), command.function)
-    import tyro
-
-    config = tyro.cli(
-        config_of(function), args=list(words), prog=f"robometer-rl {name}", description=f"{command.help[:1].upper()}{command.help[1:]}."
-    )
-    function(config)
-
-
-def config_of(function: Callable[..., Any]) -> type[Any]:
-    """The dataclass that a command's function takes.
-
-    Args:
-        function: a function of one annotated argument.
-
-    Returns:
-        The type of that argument.
-
-    Raises:
-        TypeError: the function takes anything else than one dataclass.
-    """
-    hints = {key: hint for key, hint in typing.get_type_hints(function).items() if key != "return"}
-    configs = list(hints.values())
-    if len(configs) != 1 or not is_dataclass(configs[0]):
-        raise TypeError(f"{function.__module__}.{function.__qualname__} must take one dataclass, takes {hints}")
-    return typing.cast("type[Any]", configs[0])
-
-
 def _usage(commands: Mapping[str, Command]) -> str:
     """The help of the program itself."""
     width = max(map(len, commands))
     rows = [f"  {name:<{width}}  {command.help}" for name, command in commands.items()]
-    return "\n".join(
-        ["usage: robometer-rl COMMAND [options]", "", "commands:", *rows, "",
-         "`robometer-rl COMMAND --help` lists the options of one command."]
-    )
+    closing = "`robometer-rl COMMAND --help` lists the options of one command."
+    return "\n".join(["usage: robometer-rl COMMAND [options]", "", "commands:", *rows, "", closing])
 
 
 def _unknown(name: str, commands: Mapping[str, Command]) -> str:

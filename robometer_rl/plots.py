@@ -18,7 +18,7 @@ from .canvas import BLUE, GREEN, GRID, INK, MUTED, PALE_GREEN, PAPER, Box, Canva
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Episode", "draw_episode", "draw_overlay", "draw_sheet"]
+__all__ = ["Episode", "draw_episode", "draw_mosaic", "draw_overlay", "draw_sheet"]
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,31 @@ def draw_overlay(episode: Episode, width: int = 640) -> Iterator[NDArray[np.uint
         picture.paste(resized(episode.frames[now], shown), ((width - shown[0]) // 2, head))
         picture.paste(_strip(episode, now, (width, strip)), (0, head + shown[1]))
         yield np.asarray(picture)
+
+
+def draw_mosaic(rows: Sequence[Sequence[Episode]], width: int = 420) -> Iterator[NDArray[np.uint8]]:
+    """Draw the overlays of several episodes side by side, all from their start; the last frame stays.
+
+    Args:
+        rows: episodes by row; all rows of one length, the frames of a row of one shape.
+        width: of each episode, in pixels.
+
+    Yields:
+        One uint8 `(h, w, 3)` picture a frame, as many as the longest episode has.
+
+    Raises:
+        ValueError: there is no episode, or the rows differ in length.
+    """
+    if not rows or not rows[0] or len({len(row) for row in rows}) > 1:
+        raise ValueError(f"a mosaic needs rows of one length, at least 1, got {[len(row) for row in rows]}")
+    players = [[draw_overlay(episode, width) for episode in row] for row in rows]
+    shown = [[next(player) for player in row] for row in players]
+    for _ in range(max(len(episode.frames) for row in rows for episode in row)):
+        yield np.concatenate([np.concatenate(row, axis=1) for row in shown], axis=0)
+        shown = [
+            [next(player, last) for player, last in zip(*pair, strict=True)]
+            for pair in zip(players, shown, strict=True)
+        ]
 
 
 def _strip(episode: Episode, now: int, size: tuple[int, int]) -> Image:

@@ -1,0 +1,1 @@
+"""Studies: collect, train, evaluate, compare; they know every room of the house."""
