@@ -43,7 +43,8 @@ def wrist_rotation(approach: Vector, fingers: Vector) -> Matrix:
 
     Args:
         approach: where the hand points, world frame, shape (3,).
-        fingers: the line along which the fingers open, world frame, shape (3,); made orthogonal to `approach`.
+        fingers: the line along which the fingers open, world frame, shape (3,); made orthogonal to
+            `approach`.
 
     Returns:
         Rotation matrix of the grip site, shape (3, 3).

@@ -35,5 +35,5 @@ def make_robosuite_expert(env: gym.Env[Any, Any], rng: np.random.Generator) -> E
     if not isinstance(inner, RobosuiteEnv):
         raise ValueError(f"a robosuite expert needs a RobosuiteEnv, got {type(inner).__name__}")
     if inner.task.name not in EXPERTS:
-        raise ValueError(f"no expert for robosuite task {inner.task.name!r}; there is one for {sorted(EXPERTS)}")
+        raise ValueError(f"robosuite has experts for {sorted(EXPERTS)}, got task {inner.task.name!r}")
     return EXPERTS[inner.task.name](inner, rng)

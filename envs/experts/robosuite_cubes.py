@@ -31,8 +31,8 @@ def _horizontal(vector: Vector) -> float:
 class CubeGrasp:
     """Approach from above, close, and know whether the cube is held.
 
-    All decisions come from the state of the simulator. The only memory is whether the gripper is meant to be shut and which
-    side of the cube was chosen, so a slow, paused or disturbed robot does the right thing next.
+    All decisions come from the state of the simulator. The only memory is whether the gripper is meant to be
+    shut and which side of the cube was chosen, so a slow, paused or disturbed robot does the right thing next.
     """
 
     def __init__(self, arm: OscArm) -> None:
@@ -62,10 +62,10 @@ class CubeGrasp:
         fingers = self._arm.rotation[:, 0]
         now = float(np.arctan2(fingers[1], fingers[0])) if self._yaw is None else self._yaw
         side = float(np.arctan2(cube_rotation[1, 0], cube_rotation[0, 0]))
-        nearest = [now + (side + quarter * np.pi / 2 - now + np.pi / 4) % (np.pi / 2) - np.pi / 4 for quarter in (0,)]
-        yaw = nearest[0]
+        quarter = np.pi / 2  # a cube looks the same after each
+        yaw = now + (side - now + quarter / 2) % quarter - quarter / 2
         if away is not None and self._yaw is None:
-            turned = yaw - np.pi / 2 if yaw > np.pi / 2 else yaw + np.pi / 2
+            turned = yaw - quarter if yaw > quarter else yaw + quarter
             bearing = float(np.arctan2(away[1], away[0]))
             yaw = min(yaw, turned, key=lambda angle: abs(np.cos(angle - bearing)))
         self._yaw = yaw
@@ -140,10 +140,12 @@ class LiftExpert(Expert):
         """
         world = self._env.world
         cube = np.array(world.sim.data.body_xpos[world.cube_body_id])
-        rotation = self._grasp.rotation(np.array(world.sim.data.body_xmat[world.cube_body_id]).reshape(3, 3), None)
+        cube_rotation = np.array(world.sim.data.body_xmat[world.cube_body_id]).reshape(3, 3)
+        rotation = self._grasp.rotation(cube_rotation, None)
         target = self._grasp.target(cube, rotation)
         if self._grasp.held(world.cube):
-            target = np.array([*self._arm.position[:2], world.model.mujoco_arena.table_offset[2] + self._height])
+            table = world.model.mujoco_arena.table_offset[2]
+            target = np.array([*self._arm.position[:2], table + self._height])
         return self._arm.towards(target, rotation, self._grasp.closing)
 
 

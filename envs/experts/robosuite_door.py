@@ -10,19 +10,21 @@ from .base import Expert
 from .osc import OscArm, wrist_rotation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from ..robosuite import RobosuiteEnv
     from .osc import Matrix, Vector
 
-LEVER = 0.105
+LEVER = 0.12
 """Distance along the handle bar, in metres, from the axis it turns about to where it is gripped."""
 BAR = 0.10
 """Distance of the bar from the middle of the door panel, in metres."""
 STAND_OFF = 0.10
 """Metres in front of the bar at which the hand takes up its orientation."""
-FREE = 1.38
-"""Handle angle in radians from which the latch is out of the frame: below 1.2 the door stays within 0.1 rad."""
+FREE = 1.3
+"""Handle angle in radians from which pulling pays: below 1.2 the latch holds the door within 0.1 rad."""
 AHEAD_TURN = 0.45
 AHEAD_PULL = 0.30
 """How far in front of the live angle, in radians, the hand is sent while turning and pulling."""
@@ -35,7 +37,7 @@ def _about(axis: Vector, angle: float) -> Matrix:
 
 
 class DoorExpert(Expert):
-    """Grips the bar from the front, one finger over and one under it, and lets the hand turn with the handle."""
+    """Grips the bar from the front, a finger over and one under it, and lets the hand turn with the handle."""
 
     def __init__(self, env: RobosuiteEnv, rng: np.random.Generator) -> None:
         """Bind to an environment.
@@ -50,7 +52,7 @@ class DoorExpert(Expert):
         self.reset()
 
     def reset(self) -> None:
-        """Start a new episode: draw how far the door is pulled (0.34 to 0.38 rad) and the lever (9.5 to 11.5 cm)."""
+        """Start a new episode: draw how far to pull (0.34 to 0.38 rad) and where to grip (11 to 13 cm)."""
         self._closing = False
         self._open_to = self._rng.uniform(0.34, 0.38)
         self._lever = LEVER + self._rng.uniform(-0.01, 0.01)
@@ -70,7 +72,7 @@ class DoorExpert(Expert):
         frame = np.array(world.sim.data.body_xmat[latch]).reshape(3, 3)
         grip = pivot + frame @ np.array([self._lever, -BAR, 0.0])
         outward = -frame[:, 1]
-        rotation = wrist_rotation(-outward, -frame[:, 2])
+        rotation = self._wrist(outward, frame)
         self._decide(grip, outward, rotation)
         if not self._closing:
             return self._arm.towards(self._approach(grip, outward, rotation), rotation, False)
@@ -78,6 +80,18 @@ class DoorExpert(Expert):
             return self._arm.towards(grip, rotation, True)
         ahead = self._motion(pivot, -outward)
         return self._arm.towards(*ahead(grip, rotation), True)
+
+    def _wrist(self, outward: Vector, frame: Matrix) -> Matrix:
+        """Orientation to turn to next: roll, tilt, roll, so that the last joint is mid-range at the handle.
+
+        Turning straight from pointing down to the bar would leave that joint 0.9 rad; the handle needs 1.5.
+        """
+        level = np.cross(outward, np.array([0.0, 0.0, 1.0]))  # along the closed bar, away from its axis
+        if np.dot(self._arm.rotation[:, 2], -outward) > 0.8:
+            return wrist_rotation(-outward, frame[:, 2])
+        if np.dot(self._arm.rotation[:, 0], -level) > 0.8:
+            return wrist_rotation(-outward, -level)
+        return wrist_rotation(np.array([0.0, 0.0, -1.0]), -level)
 
     def _decide(self, grip: Vector, outward: Vector, rotation: Matrix) -> None:
         offset = grip - self._arm.position
@@ -94,12 +108,13 @@ class DoorExpert(Expert):
         """A funnel: the better the hand is placed and turned, the closer to the bar it may go."""
         offset = grip - self._arm.position
         across = float(np.linalg.norm(offset - np.dot(offset, outward) * outward))
-        misfit = max(0.0, across - 0.01) * 6.0 + max(0.0, 2.95 - float(np.trace(rotation.T @ self._arm.rotation)))
+        misturn = 2.95 - float(np.trace(rotation.T @ self._arm.rotation))
+        misfit = max(0.0, across - 0.01) * 6.0 + max(0.0, misturn)
         if not self._arm.is_open:
             misfit = STAND_OFF
         return grip + outward * min(STAND_OFF, misfit)
 
-    def _motion(self, pivot: Vector, axis: Vector):
+    def _motion(self, pivot: Vector, axis: Vector) -> Callable[[Vector, Matrix], tuple[Vector, Matrix]]:
         """Where the gripped point and the hand go next: around the handle's axis, then around the hinge."""
         world = self._env.world
         angle = float(world.sim.data.qpos[world.handle_qpos_addr])
