@@ -33,7 +33,6 @@ setup(
         "robometer_rl": ["py.typed"],
         "robometer_rl.rewards": ["weights/*/*"],
         "robometer_rl.envs": ["*.json"],
-        "robometer_rl.experiments": ["configs/*"],
     },
     include_package_data=False,
 )
