@@ -118,7 +118,7 @@ class _Drawing:
         import mujoco
 
         height, width = size
-        visual = decimated_copy(model, faces)
+        visual = decimated_copy(model, faces, hidden_groups)
         visual.vis.global_.offwidth, visual.vis.global_.offheight = width, height
         visual.vis.quality.offsamples = 0
         visual.vis.quality.shadowsize = 0

@@ -21,13 +21,16 @@ CREASE = np.cos(np.radians(35.0))
 """Faces that meet at a sharper angle than this (a cosine) do not share a normal, so that edges stay edges."""
 
 
-def decimated_copy(model: mujoco.MjModel, faces: int | None) -> mujoco.MjModel:
+def decimated_copy(
+    model: mujoco.MjModel, faces: int | None, hidden_groups: tuple[int, ...] = ()
+) -> mujoco.MjModel:
     """Copies a model and thins its meshes in place, so that every mesh keeps its index, frame and place in memory.
 
     Args:
         model: Any compiled model; not touched.
         faces: Mesh faces to keep in all, shared out in proportion to the square root of each mesh's own (a large mesh
             is fine rather than big); None keeps every face.
+        hidden_groups: Geom groups that are not drawn; their meshes are left alone.
 
     Returns:
         A copy to make a drawing context from. Its physics is not meant to be run.
@@ -36,15 +39,39 @@ def decimated_copy(model: mujoco.MjModel, faces: int | None) -> mujoco.MjModel:
     if faces is None:
         return visual
     counts = np.asarray(model.mesh_facenum)
-    # Textures are pinned to vertices, which decimation removes.
-    thin = (counts > SMALL) & (np.asarray(model.mesh_texcoordadr) < 0)
-    share = np.sqrt(counts) * thin
+    thin = (counts > SMALL) & _drawn(model, hidden_groups) & ~_textured(model)
     if not thin.any():
         return visual
+    share = np.sqrt(counts) * thin
     targets = np.maximum(share / share.sum() * faces, SMALL).astype(int)
     for mesh in np.flatnonzero(thin & (targets < counts)):
         _thin_mesh(visual, int(mesh), int(targets[mesh]))
     return visual
+
+
+def _mesh_geoms(model: mujoco.MjModel) -> NDArray[np.intp]:
+    import mujoco
+
+    return np.flatnonzero(np.asarray(model.geom_type) == mujoco.mjtGeom.mjGEOM_MESH)
+
+
+def _drawn(model: mujoco.MjModel, hidden_groups: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which meshes are seen at all: the others must not take a share of the faces."""
+    geoms = _mesh_geoms(model)
+    seen = geoms[~np.isin(model.geom_group[geoms], hidden_groups)]
+    drawn = np.zeros(model.nmesh, dtype=bool)
+    drawn[model.geom_dataid[seen]] = True
+    return drawn
+
+
+def _textured(model: mujoco.MjModel) -> NDArray[np.bool_]:
+    """Which meshes carry a picture pinned to their vertices: decimation would move it."""
+    geoms = _mesh_geoms(model)
+    materials = model.geom_matid[geoms]
+    has_picture = (materials >= 0) & (model.mat_texid[materials] >= 0).any(axis=1)
+    textured = np.zeros(model.nmesh, dtype=bool)
+    textured[model.geom_dataid[geoms[has_picture]]] = True
+    return textured & (np.asarray(model.mesh_texcoordadr) >= 0)
 
 
 def _thin_mesh(model: mujoco.MjModel, mesh: int, target: int) -> None:
@@ -66,6 +93,7 @@ def _thin_mesh(model: mujoco.MjModel, mesh: int, target: int) -> None:
     model.mesh_facenormal[face_at : face_at + len(triangles)] = corners
     model.mesh_vertnum[mesh], model.mesh_facenum[mesh] = len(points), len(triangles)
     model.mesh_normalnum[mesh] = len(normals)
+    model.mesh_texcoordadr[mesh] = -1
 
 
 @lru_cache(maxsize=512)
