@@ -1,0 +1,8 @@
+"""Reward models that read a task sentence and a video, behind one protocol; importing this loads no torch."""
+
+from __future__ import annotations
+
+from .loading import check_model_spec, load_reward_model
+from .protocol import RewardModel, RewardStream, Scores
+
+__all__ = ["RewardModel", "RewardStream", "Scores", "check_model_spec", "load_reward_model"]

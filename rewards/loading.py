@@ -1,0 +1,110 @@
+"""From a name to a reward model. Specs are strings or dicts that JSON can hold, never modules."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .protocol import RewardModel
+
+__all__ = ["check_model_spec", "load_reward_model"]
+
+_ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_CHOICES = (
+    '"compact" (the bundled model), a local checkpoint folder with a config.json, '
+    'or an entry point "package.module:Factory"'
+)
+_MEMBERS = ("score", "prefer", "stream", "success_threshold", "trained_worlds")
+
+
+def check_model_spec(spec: object) -> tuple[str, dict[str, Any]]:
+    """Checks a spec without loading or importing anything.
+
+    Args:
+        spec: A name, or a dict with the key `name` and the loader's keyword arguments.
+
+    Returns:
+        The name and the keyword arguments.
+
+    Raises:
+        TypeError: Neither a string nor a dict that JSON can hold, such as a module or a model object.
+        ValueError: The dict has no name, or no model has this name.
+    """
+    name, options = _split(spec)
+    if name == "compact" or _ENTRY_POINT.fullmatch(name):
+        return name, options
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if (folder / "config.json").is_file():
+            return name, options
+        raise ValueError(
+            f"model folder {name!r} holds no config.json, so it is not a checkpoint; choose {_CHOICES}"
+        )
+    raise ValueError(f"unknown reward model {name!r}; choose {_CHOICES}")
+
+
+def _split(spec: object) -> tuple[str, dict[str, Any]]:
+    if isinstance(spec, str):
+        return spec, {}
+    if not isinstance(spec, Mapping):
+        raise TypeError(
+            f"model must be a string or a dict, not a {type(spec).__module__}.{type(spec).__qualname__}: "
+            f"environment specs are copied and written as JSON, so give the model's name; choose {_CHOICES}"
+        )
+    try:
+        json.dumps(dict(spec))
+    except TypeError as error:
+        raise TypeError(f"model={dict(spec)!r} cannot be written as JSON: {error}") from error
+    options = dict(spec)
+    name = options.pop("name", None)
+    if not isinstance(name, str):
+        raise ValueError(f'model={dict(spec)!r} needs the key "name"; choose {_CHOICES}')
+    return name, options
+
+
+def load_reward_model(spec: str | Mapping[str, Any]) -> RewardModel:
+    """Loads the reward model that a spec names.
+
+    Args:
+        spec: `"compact"`, a local checkpoint folder, or an entry point `"package.module:Factory"`;
+            or a dict `{"name": <one of these>, **kwargs}` whose other keys go to the loader.
+
+    Returns:
+        The model.
+
+    Raises:
+        TypeError: The spec is not a string or a dict that JSON can hold, or the entry point returned
+            something else than a reward model.
+        ValueError: No model has this name, or its checkpoint is damaged.
+    """
+    name, options = check_model_spec(spec)
+    if name == "compact":
+        from .compact import load_compact
+
+        return load_compact(**options)
+    if _ENTRY_POINT.fullmatch(name):
+        return _from_entry_point(name, options)
+    from .compact import load_compact
+
+    return load_compact(path=str(Path(name).expanduser()), **options)
+
+
+def _from_entry_point(name: str, options: dict[str, Any]) -> RewardModel:
+    module_name, _, path = name.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"unknown reward model {name!r}: {error}; choose {_CHOICES}") from error
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise ValueError(f"unknown reward model {name!r}: {module_name!r} has no {path!r}; choose {_CHOICES}")
+    model = found(**options)
+    missing = [member for member in _MEMBERS if getattr(model, member, None) is None]
+    if missing:
+        raise TypeError(f"{name!r} returned a {type(model).__qualname__}, which lacks {', '.join(missing)}")
+    return model  # type: ignore[no-any-return]

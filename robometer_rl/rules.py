@@ -1,0 +1,196 @@
+"""The rules of the wrappers over n episodes at once: when to score, what to pay, when to end.
+
+Every wrapper keeps one `EpisodeBook`, the single one with n = 1, so that all of them pay the same reward.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robometer_rl.rewards.protocol import Scores
+
+from .shaping import ShapingConfig, check_early_end, require_finite, shape_reward
+
+__all__ = ["EpisodeBook", "Fill", "Outcome", "RewardConfig"]
+
+Fill = Literal["hold", "zero"]
+"""What stands for the score at steps without one."""
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """All that decides reward and episode end, apart from the model and its frames."""
+
+    shaping: ShapingConfig = field(default_factory=ShapingConfig)
+    """How a score becomes a reward."""
+    score_every: int = 1
+    """Score each k-th step of an episode and always its last; the first frame is scored at reset. At least
+    1."""
+    fill: Fill = "hold"
+    """Between scores: `hold` keeps the last score (so `delta` pays 0 and `potential` pays (gamma - 1) p,
+    which keeps its sum exact); `zero` pays nothing for the scores there. Shift and the environment's reward
+    are paid at every step."""
+    terminate_on_success: bool = False
+    """Ends the episode when the predicted success holds."""
+    success_threshold: float | None = None
+    """Success score, in [0, 1), above which a step counts as success; None takes the checkpoint's calibrated
+    value."""
+    success_patience: int = 1
+    """Consecutive scores above the threshold that end an episode. At least 1."""
+    true_success_bonus: float = 0.0
+    """Ground truth: added where the environment reports `is_success`, in reward units."""
+    terminate_on_true_success: bool = False
+    """Ground truth: ends the episode where the environment reports `is_success`."""
+
+    def __post_init__(self) -> None:
+        """Checks every field, and the combination with early termination.
+
+        Raises:
+            ValueError: A field is outside its range, or loitering would pay better than success.
+        """
+        for name in ("score_every", "success_patience"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+                raise ValueError(f"{name}={value!r} must be an integer of at least 1")
+        for name in ("terminate_on_success", "terminate_on_true_success"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(f"{name}={getattr(self, name)!r} must be True or False")
+        if self.fill not in get_args(Fill):
+            raise ValueError(f"fill={self.fill!r} is unknown; choose one of {', '.join(get_args(Fill))}")
+        if self.success_threshold is not None:
+            require_finite("success_threshold", self.success_threshold)
+            if not 0.0 <= self.success_threshold < 1.0:
+                raise ValueError(f"success_threshold={self.success_threshold} must lie in [0, 1)")
+        require_finite("true_success_bonus", self.true_success_bonus)
+        if self.terminate_on_success:
+            check_early_end(self.shaping)
+
+    @property
+    def needs_truth(self) -> bool:
+        """Whether true success enters the reward or the termination through a named option."""
+        return self.true_success_bonus != 0.0 or bool(self.terminate_on_true_success)
+
+    @property
+    def ground_truth(self) -> dict[str, float | bool]:
+        """Every way by which ground truth can reach the agent, for reports; all 0 or False by default."""
+        return {
+            "env_weight": float(self.shaping.env_weight),
+            "true_success_bonus": float(self.true_success_bonus),
+            "terminate_on_true_success": bool(self.terminate_on_true_success),
+        }
+
+
+class Outcome(NamedTuple):
+    """What a step pays and whether it ends the episode, both of shape `(n,)`."""
+
+    reward: NDArray[np.float64]
+    """The reward."""
+    terminated: NDArray[np.bool_]
+    """True where the environment or a rule ended the episode."""
+
+
+class EpisodeBook:
+    """Keeps the scores and clocks of n episodes; `begin`, then `due` and `pay` at every step.
+
+    Example:
+        >>> book = EpisodeBook(1, RewardConfig(ShapingConfig("delta")))
+        >>> all_rows, zero, no = np.ones(1, bool), np.zeros(1, np.float32), np.zeros(1, bool)
+        >>> book.begin(all_rows, Scores(zero, zero))
+        >>> due = book.due(all_rows, ended=no)
+        >>> book.pay(all_rows, due, Scores(zero + 0.5, zero), 0.5, np.zeros(1), no, no).reward
+        array([0.5])
+    """
+
+    def __init__(self, n: int, config: RewardConfig) -> None:
+        """Makes n episodes that have not begun.
+
+        Args:
+            n: Number of episodes, at least 1.
+            config: The rules.
+        """
+        self.config = config
+        self.progress = np.zeros(n, dtype=np.float64)
+        """Last score of progress, `(n,)`."""
+        self.success = np.zeros(n, dtype=np.float64)
+        """Last score of success, `(n,)`."""
+        self._clock = np.zeros(n, dtype=np.int64)
+        self._streak = np.zeros(n, dtype=np.int64)
+
+    def begin(self, rows: NDArray[np.bool_], scores: Scores) -> None:
+        """Starts episodes with the scores of their first frames.
+
+        Args:
+            rows: bool `(n,)`, the episodes that start.
+            scores: Scores of shape `(n,)`; read in `rows`.
+        """
+        self.progress[rows] = scores.progress[rows]
+        self.success[rows] = scores.success[rows]
+        self._clock[rows] = 0
+        self._streak[rows] = 0
+
+    def due(self, rows: NDArray[np.bool_], ended: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Advances the clocks by one step and tells which episodes are scored at it.
+
+        Args:
+            rows: bool `(n,)`, the episodes that made a step.
+            ended: bool `(n,)`, where the step is the last of its episode for a reason other than predicted
+                success.
+
+        Returns:
+            bool `(n,)`.
+        """
+        self._clock[rows] += 1
+        return rows & ((self._clock % self.config.score_every == 0) | ended)
+
+    def pay(
+        self,
+        rows: NDArray[np.bool_],
+        scored: NDArray[np.bool_],
+        scores: Scores,
+        threshold: float,
+        env_reward: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+        true_success: NDArray[np.bool_],
+    ) -> Outcome:
+        """Computes reward and termination of the step that `due` announced.
+
+        Args:
+            rows: bool `(n,)`, the episodes that made a step; the others get reward 0.
+            scored: bool `(n,)`, what `due` returned.
+            scores: Scores of shape `(n,)`; read where `scored`.
+            threshold: Success score above which a step counts as success, in [0, 1).
+            env_reward: float `(n,)`, the environment's own.
+            terminated: bool `(n,)`, the environment's own.
+            true_success: bool `(n,)`, the environment's own; False where it does not tell.
+
+        Returns:
+            Reward and termination.
+        """
+        config = self.config
+        previous = self.progress.copy()
+        self.progress[scored] = scores.progress[scored]
+        self.success[scored] = scores.success[scored]
+        detected = scored & (self.success > threshold)
+        self._streak[scored] = np.where(detected, self._streak + 1, 0)[scored]
+
+        ends = terminated.copy()
+        if config.terminate_on_success:
+            ends |= detected & (self._streak >= config.success_patience)
+        if config.terminate_on_true_success:
+            ends |= rows & true_success
+        reward = shape_reward(
+            config.shaping,
+            self.progress,
+            self.success,
+            previous,
+            terminated=ends,
+            detected=detected,
+            paid=scored | (config.fill == "hold"),
+            env_reward=env_reward,
+        )
+        reward = reward + config.true_success_bonus * true_success
+        return Outcome(np.where(rows, reward, 0.0), ends)
