@@ -1,0 +1,299 @@
+"""`robometer-rl evaluate`: a reward model against held-out episodes, per task and in the mean."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from robometer_rl.envs.tasks import get_task, list_tasks
+from robometer_rl.rewards import RewardModel, Scores, load_reward_model
+
+from .episodes import Episode, list_episodes, read_episode
+from .metrics import average_precision, pearson_r, roc_auc, tier_tau
+
+__all__ = ["KEYS", "EvaluateConfig", "evaluate", "evaluate_task", "main"]
+
+GOALS: dict[str, tuple[str, float, float]] = {
+    "voc": (">=", 0.97, 0.90),
+    "kendall_tau": (">=", 0.80, 0.80),
+    "preference_quality": (">=", 0.95, 0.95),
+    "preference_task": (">=", 0.99, 0.99),
+    "success_auc": (">=", 0.98, 0.98),
+    "success_auprc": (">=", 0.95, 0.95),
+    "success_fpr": ("<=", 0.02, 0.02),
+    "stall_drift": ("<=", 0.05, 0.05),
+    "still_progress": ("<=", 0.05, 0.05),
+    "rewind_r": (">=", 0.90, 0.90),
+    "paraphrase_r": (">=", 0.97, 0.97),
+    "wrong_task_progress": ("<=", 0.15, 0.15),
+}
+"""Per measure: which side is good, the goal for the mean; the last number applies to the worst task where the goal names one (VOC)."""
+KEYS = (*GOALS, "success_tpr")
+TIERS = {"success": 3, "near_miss": 2, "stalled": 1, "random": 0}
+"""The kinds that Kendall's tau orders."""
+_STALL = 20  # repeats of the last frame
+_STILL = 60  # frames of a robot that never moves
+_WRONG = 4  # wrong sentences per success video
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What to evaluate on what."""
+
+    model: str = "compact"
+    """A reward model, as in `load_reward_model`."""
+    split: Literal["seen", "unseen"] = "seen"
+    """seen: the tasks the compact model trains on; unseen: ReWiND's 17 others."""
+    data: Path = Path("data/heldout")
+    """Folder of episodes that the model was not trained on, from `robometer-rl collect`."""
+    episodes: int = 10
+    """Most episodes per task and kind."""
+    seed: int = 0
+    """Seed of the drawn pairs, cuts and wrong sentences."""
+    json: Path | None = None
+    """Where to write the table as JSON."""
+
+
+class Video:
+    """One video, encoded once where the model can, to be scored in many orders and under many sentences."""
+
+    def __init__(self, model: RewardModel, frames: NDArray[np.uint8]) -> None:
+        from robometer_rl.rewards.compact.runtime import CompactReward
+
+        self.frames = frames
+        self._model = model
+        self._compact = model if isinstance(model, CompactReward) else None
+        self._tokens = None
+        if self._compact is not None:
+            import torch
+
+            with torch.inference_mode():
+                self._tokens = self._compact.encode(frames)
+
+    def score(self, sentence: str, order: NDArray[np.int64] | None = None) -> Scores:
+        """Score the frames in the given order (all by default)."""
+        order = np.arange(len(self.frames)) if order is None else order
+        if self._compact is None or self._tokens is None:
+            return self._model.score(self.frames[order], sentence)
+        return self._compact.score_tokens(self._tokens[order.copy()], [sentence])[0]
+
+    def prefer(self, other: Video, sentence: str) -> float:
+        """Probability that this video shows the task done better than the other."""
+        if self._compact is None or self._tokens is None or other._tokens is None:
+            return self._model.prefer(self.frames, other.frames, sentence)
+        return self._compact.prefer_tokens(self._tokens, other._tokens, sentence)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An episode with its scores under the canonical sentence."""
+
+    episode: Episode
+    video: Video
+    scores: Scores
+
+
+def _success_measures(scored: Sequence[Scored], threshold: float) -> dict[str, float]:
+    peaks = {True: [], False: []}  # type: dict[bool, list[float]]
+    for item in scored:
+        peaks[bool(item.episode.success.any())].append(float(item.scores.success.max()))
+    frames = np.concatenate([item.episode.success for item in scored])
+    return {
+        "success_auc": roc_auc(peaks[True], peaks[False]),
+        "success_auprc": average_precision(frames, np.concatenate([item.scores.success for item in scored])),
+        "success_fpr": float(np.mean(np.array(peaks[False]) >= threshold)),
+        "success_tpr": float(np.mean(np.array(peaks[True]) >= threshold)),
+    }
+
+
+def _order_measures(scored: Sequence[Scored], sentence: str, rng: np.random.Generator) -> dict[str, float]:
+    """Stalls, robots that never move, rewound successes."""
+    drifts, stills, rewinds = [], [], []
+    for item in scored:
+        length = len(item.episode.frames)
+        cut = int(rng.integers(1, length))
+        stall = np.concatenate([np.arange(cut + 1), np.full(_STALL, cut)])
+        progress = item.video.score(sentence, stall).progress
+        drifts.append(float(np.abs(progress[cut:] - progress[cut]).max()))
+        stills.append(float(item.video.score(sentence, np.zeros(_STILL, dtype=np.int64)).progress.max()))
+        if item.episode.success.any():
+            first = int(np.argmax(item.episode.success))
+            order = np.concatenate([np.arange(first + 1), np.arange(first - 1, -1, -1)])
+            labels = item.episode.labels[order]
+            rewinds.append(pearson_r(item.video.score(sentence, order).progress, labels))
+    return {
+        "stall_drift": float(np.mean(drifts)),
+        "still_progress": float(np.mean(stills)),
+        "rewind_r": float(np.nanmean(rewinds)),
+    }
+
+
+def _language_measures(task: str, successes: Sequence[Scored], worlds: Sequence[str], rng: np.random.Generator) -> dict[str, float]:
+    """Held-out paraphrases and wrong sentences."""
+    allowed = (task, *get_task(task).also_shows)
+    others = [other for other in worlds if other not in allowed]
+    same, wrong = [], []
+    for item in successes:
+        same += [
+            pearson_r(item.video.score(paraphrase).progress, item.scores.progress)
+            for paraphrase in get_task(task).heldout_paraphrases
+        ]
+        drawn = rng.choice(len(others), size=min(_WRONG, len(others)), replace=False)
+        wrong += [float(item.video.score(get_task(others[i]).sentence).progress[-1]) for i in drawn]
+    return {"paraphrase_r": float(np.mean(same)), "wrong_task_progress": float(np.mean(wrong))}
+
+
+def _preference_measures(
+    scored: Sequence[Scored], sentence: str, foreign: Sequence[Video], rng: np.random.Generator, pairs: int = 60
+) -> dict[str, float]:
+    """How often the better of two videos is preferred."""
+    rank = np.array([item.episode.rank for item in scored])
+    better, worse = np.nonzero(rank[:, None] > rank[None, :])
+    drawn = rng.choice(len(better), size=min(pairs, len(better)), replace=False)
+    quality = [scored[better[i]].video.prefer(scored[worse[i]].video, sentence) > 0.5 for i in drawn]
+    successes = [item for item in scored if item.episode.success.any()]
+    task = [item.video.prefer(other, sentence) > 0.5 for item in successes for other in foreign]
+    return {"preference_quality": float(np.mean(quality)), "preference_task": float(np.mean(task))}
+
+
+def evaluate_task(
+    model: RewardModel,
+    task: str,
+    episodes: Sequence[Episode],
+    foreign: Sequence[Episode],
+    worlds: Sequence[str],
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """All measures of one task.
+
+    Args:
+        model: the reward model.
+        task: task id.
+        episodes: held-out episodes of the task, of all kinds.
+        foreign: successes of other tasks that do not show this one.
+        worlds: task ids from which wrong sentences are drawn.
+        rng: source of the drawn pairs, cuts and sentences.
+
+    Returns:
+        Value per key of `KEYS`.
+    """
+    sentence = get_task(task).sentence
+    scored = []
+    for episode in episodes:
+        video = Video(model, episode.frames)
+        scored.append(Scored(episode, video, video.score(sentence)))
+    successes = [item for item in scored if item.episode.success.any()]
+    if not successes or len(successes) == len(scored):
+        raise ValueError(f"{task} needs held-out successes and failures, got {len(successes)} of {len(scored)}")
+    ranked = [item for item in scored if item.episode.kind in TIERS]
+    return {
+        "voc": float(np.mean([pearson_r(item.scores.progress, item.episode.labels) for item in successes])),
+        "kendall_tau": tier_tau(
+            [TIERS[item.episode.kind] for item in ranked], [float(item.scores.progress[-1]) for item in ranked]
+        ),
+        **_preference_measures(scored, sentence, [Video(model, e.frames) for e in foreign], rng),
+        **_success_measures(scored, model.success_threshold),
+        **_order_measures(scored, sentence, rng),
+        **_language_measures(task, successes, worlds, rng),
+    }
+
+
+def load_by_task(root: Path, tasks: Sequence[str], per_kind: int) -> dict[str, list[Episode]]:
+    """Read up to `per_kind` episodes of each kind of each task.
+
+    Raises:
+        ValueError: a task has no episodes there.
+    """
+    found: dict[str, list[Episode]] = {}
+    for task in tasks:
+        kinds: dict[str, int] = defaultdict(int)
+        found[task] = []
+        for path in list_episodes(root, task):
+            kind = path.stem.rsplit("-", 1)[0]
+            if kinds[kind] < per_kind:
+                kinds[kind] += 1
+                found[task].append(read_episode(path))
+        if not found[task]:
+            raise ValueError(f"{root} holds no episodes of {task}: collect them with `robometer-rl collect --out {root}`")
+    return found
+
+
+def evaluate(
+    model: RewardModel, data: Mapping[str, Sequence[Episode]], seed: int, console: Console | None = None
+) -> dict[str, dict[str, float]]:
+    """Evaluate on held-out episodes.
+
+    Args:
+        model: the reward model.
+        data: per task id, its episodes.
+        seed: seed of everything drawn.
+        console: shows progress where given.
+
+    Returns:
+        Per task id, then under "mean" and "worst", the value per key.
+    """
+    tasks = list(data)
+    table: dict[str, dict[str, float]] = {}
+    steps = track(tasks, "evaluating", console=console) if console else tasks
+    for number, task in enumerate(steps):
+        rng = np.random.default_rng([seed, number])
+        others = [t for t in tasks if t != task and task not in get_task(t).also_shows]
+        foreign = []
+        for other in rng.choice(others, size=min(4, len(others)), replace=False):
+            successes = [episode for episode in data[str(other)] if episode.success.any()]
+            foreign.append(successes[rng.integers(len(successes))])
+        table[task] = evaluate_task(model, task, data[task], foreign, tasks, rng)
+    rows = [table[task] for task in tasks]
+    table["mean"] = {key: float(np.nanmean([row[key] for row in rows])) for key in KEYS}
+    low_is_good = {key for key, goal in GOALS.items() if goal[0] == "<="}
+    table["worst"] = {
+        key: float((np.nanmax if key in low_is_good else np.nanmin)([row[key] for row in rows])) for key in KEYS
+    }
+    return table
+
+
+def print_table(table: Mapping[str, Mapping[str, float]], console: Console) -> None:
+    """Print measure, mean, worst task and goal, then the measures per task."""
+    summary = Table("measure", "mean", "worst", "worst task", "goal (mean)")
+    tasks = [task for task in table if task not in ("mean", "worst")]
+    for key in KEYS:
+        worst = next((task for task in tasks if table[task][key] == table["worst"][key]), "")
+        goal = f"{GOALS[key][0]} {GOALS[key][1]:g}" if key in GOALS else ""
+        summary.add_row(key, f"{table['mean'][key]:.3f}", f"{table['worst'][key]:.3f}", worst, goal)
+    console.print(summary)
+    details = Table("task", *KEYS)
+    for task in tasks:
+        details.add_row(task.split("/")[1], *(f"{table[task][key]:.2f}" for key in KEYS))
+    console.print(details)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Evaluate a reward model on held-out episodes and print the table."""
+    config = tyro.cli(EvaluateConfig, args=argv, description=main.__doc__)
+    console = Console()
+    split = "train" if config.split == "seen" else "unseen"
+    tasks = [task.id for task in list_tasks(split=split)]
+    data = load_by_task(config.data, tasks, config.episodes)
+    model = load_reward_model(config.model)
+    table = evaluate(model, data, config.seed, console)
+    print_table(table, console)
+    if config.json is not None:
+        config.json.parent.mkdir(parents=True, exist_ok=True)
+        record = {"model": config.model, "split": config.split, "episodes": config.episodes, "seed": config.seed}
+        config.json.write_text(json.dumps({**record, "table": table}, indent=2) + "\n")
+        console.print(f"written: {config.json}")
+
+
+if __name__ == "__main__":
+    main()

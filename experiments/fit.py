@@ -1,0 +1,381 @@
+"""`robometer-rl fit`: train the compact reward model on collected episodes.
+
+Reads top to bottom: load episodes, build the network, loop over batches, evaluate as it goes, calibrate the success
+threshold on validation episodes, save the checkpoint. Resumes from the last saved state.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
+
+from robometer_rl.envs.tasks import get_task
+from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from robometer_rl.rewards.compact.configuration import CompactConfig
+from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
+from robometer_rl.rewards.compact.runtime import CompactReward
+from robometer_rl.rewards.compact.text import TaskTokenizer
+from robometer_rl.rewards.training.augment import AugmentConfig
+from robometer_rl.rewards.training.sampling import BatchSampler, SamplingConfig, TaskText, TrainingEpisode
+from robometer_rl.rewards.training.step import WordNoise, batch_losses
+from robometer_rl.rewards.training.words import distil_word_table, teacher_folder
+
+from .episodes import Episode, first_moved, list_episodes, read_episode
+from .evaluate import Video, evaluate, load_by_task
+from .metrics import threshold_at_fpr
+
+__all__ = ["FitConfig", "fit", "main", "to_training_episode"]
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """A training run."""
+
+    data: Path = Path("data/train")
+    """Training episodes, from `robometer-rl collect`."""
+    validation: Path = Path("data/validation")
+    """Episodes for the evaluation on the way and for the success threshold; never trained on."""
+    out: Path = Path("runs/compact")
+    """Where state, logs and the checkpoint go."""
+    start: Path | None = None
+    """Checkpoint folder to start from, e.g. to fit the bundled model on a few demonstrations; None starts afresh."""
+    sentences: Path | None = None
+    """JSON with sentences of tasks that the task table does not hold: {"suite/task": ["canonical", "paraphrase", ...]}."""
+    steps: int = 4000
+    """Optimiser steps."""
+    seed: int = 0
+    """Seed of weights, batches, augmentation."""
+    learning_rate: float = 1e-3
+    """Peak learning rate of AdamW."""
+    warmup: int = 200
+    """Steps of linear warm-up, then cosine to a fiftieth."""
+    weight_decay: float = 0.05
+    """On matrices and kernels only."""
+    grad_clip: float = 1.0
+    """Largest gradient norm."""
+    ema: float = 0.998
+    """Decay of the moving average of the weights, which is what is evaluated and saved."""
+    success_negative_below: float = 0.9
+    """In a success, frames from this progress up to the success get no success label: by eye they are done or nearly so."""
+    device: str = "cpu"
+    """torch device."""
+    threads: int = 0
+    """CPU threads; 0 leaves torch's choice."""
+    save_every: int = 200
+    """Steps between saved states."""
+    evaluate_every: int = 1000
+    """Steps between evaluations on validation episodes."""
+    evaluate_episodes: int = 2
+    """Episodes per task and kind in these evaluations."""
+    false_positives: float = 0.02
+    """Share of failed validation episodes that may reach the calibrated success threshold."""
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    """The batches."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """The random views."""
+    noise: WordNoise = field(default_factory=WordNoise)
+    """Noise on the task words."""
+
+
+def to_training_episode(episode: Episode, negative_below: float, has_inverse: bool) -> TrainingEpisode:
+    """Turn a recorded episode into labels.
+
+    Successes: the share of the expert's time to the first success. Another task's behaviour: 0 throughout. Other
+    failures: no progress but at the first frame, where nothing has been done yet.
+
+    Args:
+        episode: the recording.
+        negative_below: progress of a success below which a frame counts as not done.
+        has_inverse: whether a success shown backwards does a nameable task.
+
+    Returns:
+        The episode with its labels.
+    """
+    progress = episode.labels.copy()
+    success = episode.success.astype(np.float32)
+    if episode.kind == "other_task":
+        progress[:] = 0.0
+    elif not episode.success.any():
+        progress[0] = 0.0
+    else:
+        first = int(np.argmax(episode.success))
+        unsure = np.flatnonzero(progress[:first] >= negative_below)
+        success[unsure] = np.nan
+    inverse = _inverse_labels(episode) if has_inverse and episode.success.any() else (None, None)
+    return TrainingEpisode(episode.frames, episode.task, episode.rank, progress, success, *inverse)
+
+
+def _inverse_labels(episode: Episode) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """Labels of a success shown backwards: 0 while the object is where the success left it, 1 once it is back."""
+    moved = first_moved(episode.quality)
+    first = int(np.argmax(episode.success))
+    span = episode.clock[first] - episode.clock[moved] if moved is not None else 0.0
+    if moved is None or span <= 0:
+        return None, None
+    progress = np.clip((episode.clock[first] - episode.clock) / span, 0.0, 1.0).astype(np.float32)
+    progress[first:] = np.where(episode.success[first:], 0.0, np.nan)
+    success = np.where(progress >= 1.0, 1.0, np.where(progress <= 0.9, 0.0, np.nan)).astype(np.float32)
+    return progress, success
+
+
+def _task_texts(tasks: Sequence[str], extra: Path | None) -> dict[str, TaskText]:
+    own = {} if extra is None else {name: TaskText(tuple(rows)) for name, rows in json.loads(extra.read_text()).items()}
+    texts = {}
+    for name in tasks:
+        if name in own:
+            texts[name] = own[name]
+        else:
+            task = get_task(name)
+            texts[name] = TaskText((task.sentence, *task.paraphrases), task.inverse_sentences, task.also_shows)
+    return texts
+
+
+def _load_episodes(config: FitConfig, console: Console) -> tuple[list[TrainingEpisode], dict[str, TaskText]]:
+    paths = list_episodes(config.data)
+    if not paths:
+        raise ValueError(f"{config.data} holds no episodes: collect them with `robometer-rl collect --out {config.data}`")
+    recorded = [read_episode(path) for path in track(paths, "reading episodes", console=console)]
+    texts = _task_texts(sorted({episode.task for episode in recorded}), config.sentences)
+    episodes = [
+        to_training_episode(e, config.success_negative_below, bool(texts[e.task].inverse_sentences)) for e in recorded
+    ]
+    return episodes, texts
+
+
+def _new_network(config: FitConfig) -> tuple[CompactRewardNetwork, TaskTokenizer]:
+    if config.start is not None:
+        checkpoint = load_checkpoint(config.start)
+        return checkpoint.network, checkpoint.tokenizer
+    sizes = CompactConfig()
+    network = CompactRewardNetwork(sizes)
+    network.get_buffer("word_table").copy_(distil_word_table(sizes.word_size))
+    return network, TaskTokenizer(teacher_folder() / "tokenizer.json", sizes.max_words)
+
+
+def learning_rate_at(step: int, config: FitConfig) -> float:
+    """Linear warm-up, then cosine from the peak to a fiftieth of it."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    share = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+
+
+def _optimizer(network: CompactRewardNetwork, config: FitConfig) -> torch.optim.AdamW:
+    decayed = [p for p in network.parameters() if p.dim() >= 2]
+    plain = [p for p in network.parameters() if p.dim() < 2]
+    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+
+
+class _Run:
+    """Everything that a resumed run must get back."""
+
+    def __init__(self, config: FitConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.network, self.tokenizer = _new_network(config)
+        self.network.to(config.device, memory_format=torch.channels_last).train()
+        self.average = torch.optim.swa_utils.AveragedModel(
+            self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema), use_buffers=False
+        )
+        self.optimizer = _optimizer(self.network, config)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.step = 0
+        self.seconds = 0.0
+
+    @property
+    def path(self) -> Path:
+        """File of the saved state."""
+        return self.config.out / "state.pt"
+
+    def save(self) -> None:
+        """Write the state under a temporary name, then rename: a killed run leaves the old state whole."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "dropout": torch.get_rng_state(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        part = self.path.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, self.path)
+
+    def resume(self) -> bool:
+        """Load the saved state if there is one; says whether there was."""
+        if not self.path.exists():
+            return False
+        state = torch.load(self.path, map_location=self.config.device, weights_only=True)
+        self.network.load_state_dict(state["network"], strict=True)
+        self.average.load_state_dict(state["average"], strict=True)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"].cpu())
+        torch.set_rng_state(state["dropout"].cpu())
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        return True
+
+    def averaged(self) -> CompactRewardNetwork:
+        """A copy of the network with averaged weights and the current normalisation statistics."""
+        copy = CompactRewardNetwork(self.network.config)
+        state = {name: tensor.cpu() for name, tensor in self.network.state_dict().items()}
+        state.update({name: tensor.cpu() for name, tensor in self.average.module.named_parameters()})
+        copy.load_state_dict(state, strict=True)
+        return copy.eval()
+
+
+def _train(run: _Run, sampler: BatchSampler, log: Any, console: Console, validation: dict[str, list[Episode]]) -> None:
+    config = run.config
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar, ThreadPoolExecutor(1) as loader:
+        shown = bar.add_task("fit", total=config.steps, completed=run.step)
+
+        def draw(step: int) -> Any:  # each step has its own generator: a resumed run draws the same batches
+            return sampler.draw(np.random.default_rng([config.seed, step]))
+
+        upcoming = loader.submit(draw, run.step)
+        while run.step < config.steps:
+            start = time.perf_counter()
+            batch = upcoming.result()
+            upcoming = loader.submit(draw, run.step + 1)
+            rate = learning_rate_at(run.step, config)
+            for group in run.optimizer.param_groups:
+                group["lr"] = rate
+            losses = batch_losses(run.network, run.tokenizer, batch, config.augment, config.noise, run.generator)
+            if not bool(torch.isfinite(losses.total)):
+                raise FloatingPointError(f"the loss of step {run.step} is {losses}: lower the learning rate")
+            run.optimizer.zero_grad(set_to_none=True)
+            losses.total.backward()
+            torch.nn.utils.clip_grad_norm_(run.network.parameters(), config.grad_clip)
+            run.optimizer.step()
+            run.average.update_parameters(run.network)
+            run.step += 1
+            run.seconds += time.perf_counter() - start
+            if run.step % 20 == 0:
+                for name, value in losses._asdict().items():
+                    log.add_scalar(f"loss/{name}", float(value), run.step)
+                log.add_scalar("learning_rate", rate, run.step)
+                terms = " ".join(f"{name} {float(value):.3f}" for name, value in losses._asdict().items())
+                bar.update(shown, completed=run.step, description=f"fit {terms}")
+            if run.step % config.save_every == 0 or run.step == config.steps:
+                run.save()
+            if validation and (run.step % config.evaluate_every == 0) and run.step < config.steps:
+                _evaluate_on_the_way(run, validation, log, console)
+
+
+def _evaluate_on_the_way(run: _Run, validation: dict[str, list[Episode]], log: Any, console: Console) -> None:
+    model = CompactReward(Checkpoint(run.averaged(), run.tokenizer), run.config.device)
+    table = evaluate(model, validation, run.config.seed)
+    for key, value in table["mean"].items():
+        log.add_scalar(f"validation/{key}", value, run.step)
+    line = ", ".join(f"{key} {value:.3f}" for key, value in table["mean"].items())
+    console.print(f"step {run.step}, {run.seconds / 60:.1f} min: {line}")
+
+
+def calibrate(model: CompactReward, episodes: dict[str, list[Episode]], rate: float) -> float:
+    """Success threshold that at most a share `rate` of the failed episodes reaches at any frame."""
+    peaks = [
+        float(Video(model, episode.frames).score(get_task(task).sentence).success.max())
+        for task, rows in episodes.items()
+        for episode in rows
+        if not episode.success.any()
+    ]
+    return threshold_at_fpr(peaks, rate)
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep freed memory: mapping it anew for every large tensor took a third of a CPU step."""
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
+    for option, value in ((mmap_max, 0), (trim_threshold, -1), (top_pad, 256 * 2**20)):
+        libc.mallopt(option, value)
+
+
+def fit(config: FitConfig, command: str, console: Console) -> Path:
+    """Train, calibrate and save.
+
+    Args:
+        config: the run.
+        command: the command line, recorded in the checkpoint.
+        console: where progress is shown.
+
+    Returns:
+        Folder of the checkpoint.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+
+    _keep_freed_memory()
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    config.out.mkdir(parents=True, exist_ok=True)
+    run = _Run(config)
+    trained = sum(p.numel() for p in run.network.parameters())
+    console.print(f"{trained / 1e6:.2f}M trained parameters, word table {run.network.get_buffer('word_table').numel() / 1e6:.2f}M")
+    if run.resume():
+        console.print(f"resumed at step {run.step} from {run.path}")
+    episodes, texts = _load_episodes(config, console)
+    frames = sum(len(e.frames) for e in episodes)
+    console.print(f"{len(episodes)} episodes, {frames} frames, {len(texts)} tasks")
+    tasks = [task for task in texts if config.sentences is None]
+    validation = load_by_task(config.validation, tasks, 10**6) if tasks else {}
+    small = {task: _first_of_each_kind(rows, config.evaluate_episodes) for task, rows in validation.items()}
+    with SummaryWriter(str(config.out / "tensorboard")) as log:
+        _train(run, BatchSampler(episodes, texts, config.sampling), log, console, small)
+    network = run.averaged()
+    threshold = 0.5
+    if validation:
+        threshold = calibrate(CompactReward(Checkpoint(network, run.tokenizer)), validation, config.false_positives)
+    training = {
+        "command": command,
+        "seed": config.seed,
+        "steps": run.step,
+        "minutes": round(run.seconds / 60, 1),
+        "device": config.device,
+        "threads": torch.get_num_threads(),
+        "parameters": trained,
+        "episodes": len(episodes),
+        "frames": frames,
+        "config": json.loads(json.dumps(asdict(config), default=str)),
+    }
+    folder = config.out / "checkpoint"
+    save_checkpoint(Checkpoint(network, run.tokenizer, threshold, tuple(sorted(texts)), training), folder)
+    console.print(f"{run.step} steps in {run.seconds / 60:.1f} min; success threshold {threshold:.3f}; saved to {folder}")
+    return folder
+
+
+def _first_of_each_kind(episodes: Sequence[Episode], count: int) -> list[Episode]:
+    kept: list[Episode] = []
+    for episode in episodes:
+        if sum(other.kind == episode.kind for other in kept) < count:
+            kept.append(episode)
+    return kept
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train the compact reward model on collected episodes."""
+    config = tyro.cli(FitConfig, args=argv, description=main.__doc__)
+    words = ["robometer-rl", "fit", *(sys.argv[2:] if argv is None else argv)]
+    fit(config, " ".join(words), Console())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Compact checkpoints on disk: written whole, verified before they are used.
+
+A checkpoint folder holds `config.json` and `model.safetensors` (readable by `from_pretrained`),
+`tokenizer.json`, and `checkpoint.json`: the calibrated success threshold, the worlds it was trained on, how it was
+trained, and the SHA-256 of the other files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+
+from .configuration import CompactConfig
+from .modeling import CompactRewardNetwork
+from .text import TaskTokenizer
+
+__all__ = ["BUNDLED", "Checkpoint", "load_checkpoint", "save_checkpoint"]
+
+BUNDLED = Path(__file__).resolve().parent.parent / "weights" / "compact"
+_HASHED = ("config.json", "model.safetensors", "tokenizer.json")
+_CARD = "checkpoint.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network and what must be known to use it."""
+
+    network: CompactRewardNetwork
+    """The weights."""
+    tokenizer: TaskTokenizer
+    """Sentence to word ids."""
+    success_threshold: float = 0.5
+    """Calibrated success probability above which a task counts as done, in (0, 1)."""
+    trained_worlds: tuple[str, ...] = ()
+    """Ids of the tasks it was trained on."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Command, seed, steps, wall time."""
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write a checkpoint folder; `checkpoint.json` comes last, so that a half-written one never verifies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.contiguous() for name, tensor in checkpoint.network.state_dict().items()}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    checkpoint.network.config.save_pretrained(folder)
+    tokenizer = folder / "tokenizer.json"
+    if checkpoint.tokenizer.path.resolve() != tokenizer.resolve():
+        shutil.copyfile(checkpoint.tokenizer.path, tokenizer)
+    card = {
+        "success_threshold": checkpoint.success_threshold,
+        "trained_worlds": list(checkpoint.trained_worlds),
+        "training": checkpoint.training,
+        "sha256": {name: _sha256(folder / name) for name in _HASHED},
+    }
+    (folder / _CARD).write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _verify(folder: Path) -> dict[str, Any]:
+    for name in (_CARD, *_HASHED):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(f"{folder} is not a compact checkpoint: it holds no {name}")
+    card = json.loads((folder / _CARD).read_text())
+    for name in _HASHED:
+        found, expected = _sha256(folder / name), card["sha256"].get(name)
+        if found != expected:
+            raise ValueError(
+                f"{folder / name} was truncated or altered: its SHA-256 is {found[:12]}..., "
+                f"{_CARD} expects {str(expected)[:12]}...; restore the file or fit the model again"
+            )
+    return card
+
+
+def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
+    """Verify and load a checkpoint folder.
+
+    Args:
+        path: the folder; None for the bundled one.
+
+    Returns:
+        The checkpoint, network in evaluation mode.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file was truncated or altered, or another kind of model lies there.
+    """
+    folder = BUNDLED if path is None else Path(path)
+    card = _verify(folder)
+    kind = json.loads((folder / "config.json").read_text()).get("model_type")
+    if kind != CompactConfig.model_type:
+        raise ValueError(f"{folder} holds a model of type {kind!r}, expected {CompactConfig.model_type!r}")
+    config = CompactConfig.from_pretrained(folder)
+    network = CompactRewardNetwork(config)
+    network.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+    return Checkpoint(
+        network=network.eval(),
+        tokenizer=TaskTokenizer(folder / "tokenizer.json", config.max_words),
+        success_threshold=float(card["success_threshold"]),
+        trained_worlds=tuple(card["trained_worlds"]),
+        training=dict(card["training"]),
+    )

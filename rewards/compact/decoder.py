@@ -1,0 +1,189 @@
+"""Causal transformer over [task words, frames], with a cache of constant size for streaming.
+
+The attention carries no position: a frame knows the task, the first frame (marked), the `window - 1` frames
+before it and itself, as a set. Time and frame count are the shortcuts reward models fall for, so they are
+not there to be read; a repeated frame adds nothing new. It also makes the cache a plain ring buffer: a slot
+may hold any of the frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .configuration import CompactConfig
+
+__all__ = ["Decoder", "StreamCache", "pair_mask", "video_mask"]
+
+
+def _frame_mask(count: int, window: int, device: torch.device) -> Tensor:
+    """bool `(count, count)`: row t may read column j when j is the first frame or within the window up to t."""
+    t = torch.arange(count, device=device)
+    past = t[None, :] <= t[:, None]
+    near = t[None, :] > t[:, None] - window
+    return past & (near | (t[None, :] == 0))
+
+
+def video_mask(words: Tensor, frames: int, window: int) -> Tensor:
+    """Who reads whom in [words, frames].
+
+    Args:
+        words: bool `(B, L)`, True for real words, False for padding.
+        frames: number of frames T.
+        window: frames a frame may look back, itself included.
+
+    Returns:
+        bool `(B, 1, L + T, L + T)`, True where the row may read the column.
+    """
+    batch, length = words.shape
+    mask = torch.zeros(batch, length + frames, length + frames, dtype=torch.bool, device=words.device)
+    mask[:, :, :length] = words[:, None, :]
+    mask[:, length:, length:] = _frame_mask(frames, window, words.device)
+    return mask.unsqueeze(1)
+
+
+def pair_mask(words: Tensor, frames_a: int, frames_b: int, window: int) -> Tensor:
+    """Who reads whom in [words, frames a, split, frames b, preference].
+
+    Each video is read as if it stood alone, video b beside the split token that marks it; the preference
+    token reads everything.
+
+    Returns:
+        bool `(B, 1, N, N)` with N = L + frames_a + 1 + frames_b + 1.
+    """
+    batch, length = words.shape
+    split = length + frames_a
+    total = split + 1 + frames_b + 1
+    mask = torch.zeros(batch, total, total, dtype=torch.bool, device=words.device)
+    mask[:, :, :length] = words[:, None, :]
+    mask[:, length:split, length:split] = _frame_mask(frames_a, window, words.device)
+    mask[:, split : total - 1, split] = True
+    mask[:, split + 1 : total - 1, split + 1 : total - 1] = _frame_mask(frames_b, window, words.device)
+    mask[:, total - 1, length:] = True
+    return mask.unsqueeze(1)
+
+
+class Block(nn.Module):
+    """Pre-norm attention and MLP."""
+
+    def __init__(self, config: CompactConfig) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.heads = config.num_heads
+        self.dropout = config.dropout
+        self.norm1 = nn.LayerNorm(size)
+        self.query = nn.Linear(size, size)
+        self.key_value = nn.Linear(size, 2 * size)
+        self.out = nn.Linear(size, size)
+        self.norm2 = nn.LayerNorm(size)
+        self.mlp = nn.Sequential(
+            nn.Linear(size, 4 * size), nn.GELU(), nn.Linear(4 * size, size), nn.Dropout(config.dropout)
+        )
+
+    def _split_heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, N, C) -> (B, heads, N, C / heads)
+
+    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of the tokens x `(B, N, C)`: two tensors `(B, heads, N, C / heads)`."""
+        key, value = self.key_value(self.norm1(x)).chunk(2, dim=-1)
+        return self._split_heads(key), self._split_heads(value)
+
+    def forward(self, x: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        """Let the tokens x `(B, N, C)` read keys and values of M slots under a mask `(B, 1, N, M)`."""
+        query = self._split_heads(self.query(self.norm1(x)))
+        rate = self.dropout if self.training else 0.0
+        read = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=rate)
+        x = x + self.out(read.transpose(1, 2).flatten(2))
+        return x + self.mlp(self.norm2(x))
+
+
+@dataclass
+class StreamCache:
+    """Keys and values of n running episodes: words, the first frame, a ring of later frames."""
+
+    keys: list[Tensor]
+    """Per layer, float `(n, heads, slots, C / heads)`."""
+    values: list[Tensor]
+    """Per layer, as `keys`."""
+    readable: Tensor
+    """bool `(n, slots)`: the slots that hold something of the running episode."""
+    counts: Tensor
+    """int64 `(n,)`: frames pushed so far."""
+
+
+class Decoder(nn.Module):
+    """The blocks, over whole sequences or one frame at a time."""
+
+    def __init__(self, config: CompactConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.blocks: nn.ModuleList = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.norm = nn.LayerNorm(config.hidden_size)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Run whole sequences: tokens `(B, N, C)`, mask bool `(B, 1, N, N)`; returns `(B, N, C)`."""
+        for block in self.blocks:
+            key, value = block.keys_values(x)
+            x = block(x, key, value, mask)
+        return self.norm(x)
+
+    def new_cache(self, n: int, device: torch.device) -> StreamCache:
+        """An empty cache for n episodes."""
+        config = self.config
+        slots = config.max_words + 1 + config.window
+        shape = (n, config.num_heads, slots, config.hidden_size // config.num_heads)
+        return StreamCache(
+            keys=[torch.zeros(shape, device=device) for _ in self.blocks],
+            values=[torch.zeros(shape, device=device) for _ in self.blocks],
+            readable=torch.zeros(n, slots, dtype=torch.bool, device=device),
+            counts=torch.zeros(n, dtype=torch.long, device=device),
+        )
+
+    def start(self, cache: StreamCache, rows: Tensor, x: Tensor, words: Tensor) -> None:
+        """Forget the episodes `rows` and read their task words into the cache.
+
+        Args:
+            cache: changed in place.
+            rows: int64 `(m,)`, the episodes.
+            x: word tokens, float `(m, L, C)`.
+            words: bool `(m, L)`, True for real words.
+        """
+        length = words.shape[1]
+        cache.readable[rows] = False
+        cache.readable[rows, :length] = words
+        cache.counts[rows] = 0
+        mask = words[:, None, None, :].expand(-1, 1, length, -1)
+        for layer, block in enumerate(self.blocks):
+            key, value = block.keys_values(x)
+            cache.keys[layer][rows, :, :length] = key
+            cache.values[layer][rows, :, :length] = value
+            x = block(x, key, value, mask)
+
+    def step(self, cache: StreamCache, rows: Tensor, x: Tensor) -> Tensor:
+        """Add one frame to each of the episodes `rows` and read it.
+
+        Args:
+            cache: changed in place.
+            rows: int64 `(m,)`, the episodes, each at most once.
+            x: frame tokens, float `(m, C)`.
+
+        Returns:
+            float `(m, C)`.
+        """
+        first = self.config.max_words
+        counts = cache.counts[rows]
+        ring = first + 1 + (counts - 1) % self.config.window
+        slot = torch.where(counts == 0, first, ring)
+        cache.readable[rows, slot] = True
+        cache.counts[rows] = counts + 1
+        mask = cache.readable[rows][:, None, None, :]
+        x = x.unsqueeze(1)
+        for layer, block in enumerate(self.blocks):
+            key, value = block.keys_values(x)
+            cache.keys[layer][rows, :, slot] = key.squeeze(2)
+            cache.values[layer][rows, :, slot] = value.squeeze(2)
+            x = block(x, cache.keys[layer][rows], cache.values[layer][rows], mask)
+        return self.norm(x).squeeze(1)

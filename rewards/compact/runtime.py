@@ -1,0 +1,175 @@
+"""The compact network behind the `RewardModel` protocol: numpy in, numpy out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..protocol import Scores
+from .bins import decode_progress
+from .checkpoint import Checkpoint
+from .modeling import CompactRewardNetwork, VideoLogits
+
+__all__ = ["CompactReward", "CompactStream", "preprocess"]
+
+_ENCODE_BATCH = 64  # frames per encoder call: bounds the memory of long videos
+
+
+def preprocess(frames: NDArray[np.uint8], size: int, device: torch.device) -> Tensor:
+    """Frames as the encoder reads them: resized with antialiasing to a square, scaled to [0, 1].
+
+    Args:
+        frames: uint8 `(B, H, W, 3)` RGB.
+        size: side of the square in pixels.
+        device: where the result lives.
+
+    Returns:
+        float32 `(B, 3, size, size)` in [0, 1], channels last in memory.
+
+    Raises:
+        ValueError: another shape or dtype.
+    """
+    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
+        raise ValueError(f"frames must be uint8 (T, H, W, 3), got {frames.dtype} {frames.shape}")
+    if 0 in frames.shape:
+        raise ValueError(f"frames must hold at least one frame and pixel, got shape {frames.shape}")
+    images = torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float() / 255.0
+    if images.shape[-2:] != (size, size):
+        images = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return images
+
+
+class CompactReward:
+    """Scores videos with a compact checkpoint.
+
+    Args:
+        checkpoint: network, tokenizer and calibrated threshold.
+        device: a torch device name.
+
+    Raises:
+        ValueError: the device is not known to torch.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
+        try:
+            self.device = torch.device(device)
+        except RuntimeError as error:
+            raise ValueError(f"unknown device {device!r}, expected e.g. 'cpu', 'cuda' or 'mps'") from error
+        self.network: CompactRewardNetwork = checkpoint.network.to(self.device).eval()
+        self._encoder = self.network.encoder.fused()
+        self.tokenizer = checkpoint.tokenizer
+        self.success_threshold = checkpoint.success_threshold
+        self.trained_worlds = checkpoint.trained_worlds
+
+    def _task(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
+        ids, words = self.tokenizer(sentences)
+        return self.network.task_tokens(self.network.word_vectors(ids.to(self.device))), words.to(self.device)
+
+    def encode(self, frames: NDArray[np.uint8]) -> Tensor:
+        """Frame tokens, float `(T, C)`, of frames uint8 `(T, H, W, 3)`."""
+        size = self.network.config.image_size
+        chunks = [
+            self._encoder(preprocess(frames[i : i + _ENCODE_BATCH], size, self.device))
+            for i in range(0, len(frames), _ENCODE_BATCH)
+        ]
+        if not chunks:
+            raise ValueError("a video must hold at least one frame, got none")
+        return torch.cat(chunks)
+
+    @torch.inference_mode()
+    def score(self, frames: NDArray[np.uint8], task: str) -> Scores:
+        """Score every frame of one video, see `RewardModel.score`."""
+        return self.score_tokens(self.encode(frames), [task])[0]
+
+    @torch.inference_mode()
+    def score_tokens(self, tokens: Tensor, tasks: Sequence[str]) -> list[Scores]:
+        """Score encoded frames `(T, C)` under several sentences: one `Scores` of `(T,)` per sentence."""
+        task, words = self._task(tasks)
+        logits = self.network.read_videos(task, words, tokens.expand(len(tasks), -1, -1))
+        scores = _to_scores(logits)
+        return [Scores(p, s) for p, s in zip(scores.progress, scores.success, strict=True)]
+
+    @torch.inference_mode()
+    def prefer(self, frames_a: NDArray[np.uint8], frames_b: NDArray[np.uint8], task: str) -> float:
+        """Probability that video a shows the task done better, see `RewardModel.prefer`."""
+        return self.prefer_tokens(self.encode(frames_a), self.encode(frames_b), task)
+
+    @torch.inference_mode()
+    def prefer_tokens(self, a: Tensor, b: Tensor, task: str) -> float:
+        """`prefer` on encoded frames `(T, C)`; both orders are asked, so that prefer(a, b) + prefer(b, a) = 1."""
+        words_row, words = self._task([task])
+        _, _, a_first = self.network.read_pairs(words_row, words, a[None], b[None])
+        _, _, b_first = self.network.read_pairs(words_row, words, b[None], a[None])
+        return float(torch.sigmoid((a_first - b_first) / 2))
+
+    def stream(self, n: int) -> CompactStream:
+        """Open n running episodes, see `RewardModel.stream`."""
+        return CompactStream(self, n)
+
+
+class CompactStream:
+    """n running episodes over one key-value cache of constant size.
+
+    Args:
+        model: the model that scores.
+        n: number of episodes, at least 1.
+    """
+
+    def __init__(self, model: CompactReward, n: int) -> None:
+        if n < 1:
+            raise ValueError(f"a stream needs at least one episode, got n={n}")
+        self.n = n
+        self._model = model
+        self._cache = model.network.decoder.new_cache(n, model.device)
+        self._started = np.zeros(n, dtype=bool)
+
+    def _rows(self, mask: NDArray[np.bool_] | None) -> NDArray[np.int64]:
+        if mask is None:
+            return np.arange(self.n)
+        mask = np.asarray(mask)
+        if mask.shape != (self.n,) or mask.dtype != np.bool_:
+            raise ValueError(f"mask must be bool ({self.n},), got {mask.dtype} {mask.shape}")
+        return np.flatnonzero(mask)
+
+    @torch.inference_mode()
+    def reset(self, tasks: Sequence[str], mask: NDArray[np.bool_] | None = None) -> None:
+        """Forget the masked episodes and set their tasks, see `RewardStream.reset`."""
+        if len(tasks) != self.n:
+            raise ValueError(f"expected {self.n} tasks, one per episode, got {len(tasks)}")
+        rows = self._rows(mask)
+        if not len(rows):
+            return
+        task, words = self._model._task([tasks[i] for i in rows])
+        index = torch.from_numpy(rows).to(self._model.device)
+        self._model.network.decoder.start(self._cache, index, task, words)
+        self._started[rows] = True
+
+    @torch.inference_mode()
+    def push(self, frames: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> Scores:
+        """Add one frame to each masked episode and score it, see `RewardStream.push`."""
+        if len(frames) != self.n:
+            raise ValueError(f"expected {self.n} frames, one per episode, got {len(frames)}")
+        rows = self._rows(mask)
+        if not self._started[rows].all():
+            raise RuntimeError("push before reset: every episode needs a task first")
+        progress = np.full(self.n, np.nan, dtype=np.float32)
+        success = np.full(self.n, np.nan, dtype=np.float32)
+        if len(rows):
+            network = self._model.network
+            tokens = self._model.encode(frames if len(rows) == self.n else frames[rows])
+            index = torch.from_numpy(rows).to(self._model.device)
+            is_first = (self._cache.counts[index] == 0).unsqueeze(1)
+            tokens = tokens + is_first * network.first_frame
+            scores = _to_scores(network.heads(network.decoder.step(self._cache, index, tokens)))
+            progress[rows], success[rows] = scores
+        return Scores(progress, success)
+
+
+def _to_scores(logits: VideoLogits) -> Scores:
+    progress = decode_progress(logits.progress).clamp(0, 1)
+    return Scores(progress.float().cpu().numpy(), logits.success.sigmoid().float().cpu().numpy())

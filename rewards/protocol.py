@@ -1,0 +1,82 @@
+"""The seam between wrappers and reward models: numpy in, numpy out.
+
+A wrapper knows these three types and nothing else about a model. Only code inside
+`robometer_rl.rewards` imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["RewardModel", "RewardStream", "Scores"]
+
+
+class Scores(NamedTuple):
+    """Progress and success of one video (`(T,)`) or of n streams (`(n,)`)."""
+
+    progress: NDArray[np.float32]
+    """Fraction of the task done, in [0, 1]."""
+    success: NDArray[np.float32]
+    """Probability that the task is done at this frame, in [0, 1]."""
+
+
+@runtime_checkable
+class RewardStream(Protocol):
+    """n running episodes, scored frame by frame."""
+
+    n: int
+
+    def reset(self, tasks: Sequence[str], mask: NDArray[np.bool_] | None = None) -> None:
+        """Forget the masked episodes and set their tasks.
+
+        Args:
+            tasks: n sentences, one per stream; those outside the mask are ignored.
+            mask: bool `(n,)`, the streams to reset; None resets all.
+        """
+        ...
+
+    def push(self, frames: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> Scores:
+        """Add one frame to each masked episode and score it.
+
+        Args:
+            frames: uint8 `(n, H, W, 3)` RGB; rows outside the mask are ignored.
+            mask: bool `(n,)`, the streams to advance; None advances all.
+
+        Returns:
+            Scores of shape `(n,)`, float32 in [0, 1]; NaN in the rows outside the mask.
+        """
+        ...
+
+
+@runtime_checkable
+class RewardModel(Protocol):
+    """A model that reads a task sentence and a video."""
+
+    success_threshold: float
+    """Success probability above which the task counts as done, calibrated per checkpoint."""
+    trained_worlds: tuple[str, ...]
+    """Ids of the tasks that the checkpoint was trained on, e.g. `metaworld/drawer-open-v3`."""
+
+    def score(self, frames: NDArray[np.uint8], task: str) -> Scores:
+        """Score every frame of one video, each from the frames up to it.
+
+        Args:
+            frames: uint8 `(T, H, W, 3)` RGB, T >= 1.
+            task: a non-empty sentence.
+
+        Returns:
+            Scores of shape `(T,)`, float32 in [0, 1].
+        """
+        ...
+
+    def prefer(self, frames_a: NDArray[np.uint8], frames_b: NDArray[np.uint8], task: str) -> float:
+        """Probability in [0, 1] that video a shows the task done better than video b."""
+        ...
+
+    def stream(self, n: int) -> RewardStream:
+        """Open n running episodes; agrees with `score` on the same frames to 1e-4."""
+        ...
