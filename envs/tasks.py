@@ -14,7 +14,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-__all__ = ["TASKS", "Split", "Suite", "Task", "get_task", "list_tasks", "load_tasks", "plain_words", "tasks_markdown"]
+__all__ = [
+    "TASKS",
+    "Split",
+    "Suite",
+    "Task",
+    "get_task",
+    "list_tasks",
+    "load_tasks",
+    "plain_words",
+    "tasks_markdown",
+]
 
 Suite = Literal["metaworld", "robosuite"]
 Split = Literal["train", "unseen", "other"]
