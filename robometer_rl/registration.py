@@ -86,7 +86,7 @@ def make_registered(
         return make_env(task_id, reward=reward, **options)
     if options.get("terminate_on_success"):
         raise ValueError(
-            "terminate_on_success=True ends episodes on the true success, which a learned reward need not know; "
+            "terminate_on_success=True ends episodes on true success, which a learned reward need not know: "
             "use robometer={'terminate_on_success': True} for the predicted one, or, knowingly, "
             "robometer={'terminate_on_true_success': True}"
         )

@@ -28,8 +28,7 @@ class RewardConfig:
     shaping: ShapingConfig = field(default_factory=ShapingConfig)
     """How a score becomes a reward."""
     score_every: int = 1
-    """Score each k-th step of an episode and always its last; the first frame is scored at reset. At least
-    1."""
+    """Score each k-th step of an episode and always its last, at least 1; reset scores the first frame."""
     fill: Fill = "hold"
     """Between scores: `hold` keeps the last score (so `delta` pays 0 and `potential` pays (gamma - 1) p,
     which keeps its sum exact); `zero` pays nothing for the scores there. Shift and the environment's reward
@@ -37,8 +36,7 @@ class RewardConfig:
     terminate_on_success: bool = False
     """Ends the episode when the predicted success holds."""
     success_threshold: float | None = None
-    """Success score, in [0, 1), above which a step counts as success; None takes the checkpoint's calibrated
-    value."""
+    """Success score, in [0, 1), above which a step counts as success; None takes the checkpoint's value."""
     success_patience: int = 1
     """Consecutive scores above the threshold that end an episode. At least 1."""
     true_success_bonus: float = 0.0

@@ -252,7 +252,7 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         if "is_success" not in info and self._config.needs_truth:
             raise RuntimeError(
                 'true_success_bonus and terminate_on_true_success need info["is_success"], which this '
-                f"environment does not report (its info holds: {', '.join(sorted(map(str, info))) or 'nothing'})"
+                f"environment does not report (its info: {', '.join(sorted(map(str, info))) or 'nothing'})"
             )
         return bool(info.get("is_success", False))
 

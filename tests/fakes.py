@@ -30,8 +30,7 @@ class FakeTask:
 class FakeEnv(gym.Env[Any, NDArray[np.float32]]):
     """Every pixel of the picture is the number of steps since reset; the reward of step t is 10 + t."""
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 20}  # type:
-        ignore[misc]
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
 
     def __init__(
         self,
