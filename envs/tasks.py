@@ -2,7 +2,7 @@
 
 The table is data, `tasks.json` beside this file: Meta-World's 50 tasks and robosuite's Lift, Door and Stack.
 Every sentence was checked against the suite's own success test, which the field `success` puts in words.
-`python -m robometer_rl.envs.tasks` prints the table as Markdown (`docs/tasks.md`).
+`python -m robometer_rl.envs` prints the table as Markdown (`docs/tasks.md`).
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def tasks_markdown() -> str:
     lines = [
         "# Tasks",
         "",
-        "From `envs/tasks.json`, by `python -m robometer_rl.envs.tasks > docs/tasks.md`: edit that file.",
+        "From `envs/tasks.json`, by `python -m robometer_rl.envs > docs/tasks.md`: edit that file.",
         "Distances are in metres. Seen from the robot, x grows to the right, y away from it, z up.",
         "Splits: `train` is ReWiND's 20 training tasks and the three of robosuite, `unseen` its 17",
         "evaluation tasks (`RL` marks the 8 on which it trains policies), `other` the rest.",
@@ -253,7 +253,3 @@ def plain_words(sentence: str) -> str:
 
 TASKS: dict[str, Task] = load_tasks()
 """All tasks by id, in the order of the table."""
-
-
-if __name__ == "__main__":
-    print(tasks_markdown(), end="")

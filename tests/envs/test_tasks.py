@@ -185,9 +185,14 @@ def test_loading_is_quick() -> None:
     assert min(once() for _ in range(5)) < 0.02
 
 
+def test_the_page_of_the_docs_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "tasks.md"
+    assert page.read_text(encoding="utf-8") == tasks_markdown()
+
+
 def test_the_table_is_printed_with_every_task() -> None:
     page = tasks_markdown()
     assert all(f"| `{task.name}` | {task.sentence} |" in page for task in TASKS.values())
-    command = [sys.executable, "-m", "robometer_rl.envs.tasks"]
+    command = [sys.executable, "-m", "robometer_rl.envs"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True)
     assert printed.stdout == page
