@@ -1,0 +1,315 @@
+"""Collects episodes of graded quality: `robometer-rl collect --out data/train`.
+
+Every episode is a file of its own, written whole or not at all, so a run that was stopped goes on where it was: files that
+exist are skipped. What could not be produced is listed in `manifest.json`. The same options give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .episodes import episode_path, write_episode
+
+_KEPT_STUDIOS = 1
+"""How many environments a worker keeps open: chunks come sorted by task, so one is enough."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Episodes of each kind, for each task."""
+
+    success: int = 40
+    """The expert at any speed, with pauses."""
+    noisy_success: int = 20
+    """The expert under strong noise and after detours."""
+    near_miss: int = 16
+    """Stops at 80 to 95% of the way."""
+    stalled: int = 16
+    """Stops at 35 to 60% of the way."""
+    undone: int = 12
+    """Goes some way and takes it back."""
+    random: int = 12
+    """Random motion, hardly any, or none."""
+    other_task: int = 12
+    """The behaviour of another task in this task's world."""
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """What to collect, and where to."""
+
+    out: Path = Path("data/train")
+    """Folder of the data set."""
+    tasks: tuple[str, ...] = ()
+    """Task ids, such as metaworld/drawer-open-v3; none means all of the split."""
+    split: str = "train"
+    """Split of the tasks where none are named: train, unseen or other."""
+    counts: Counts = field(default_factory=Counts)
+    """Episodes of each kind for each task."""
+    scale: float = 1.0
+    """Multiplies all counts; at least one episode stays of each kind that has any."""
+    seed_start: int = 0
+    """First seed of each kind; another range gives other episodes (held out: 100000, validation: 200000)."""
+    workers: int = 0
+    """Processes; 0 is one per core."""
+    frame_every: int = 2
+    """Control steps between two frames."""
+    image_size: int = 96
+    """Side of a frame in pixels."""
+    max_steps: int = 250
+    """Most control steps in an episode."""
+    tries: int = 8
+    """How often an episode may come out wrong before it is given up and listed in the manifest."""
+    chunk: int = 8
+    """Episodes in one job of a worker."""
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that make no sense before a worker meets them."""
+        least = {"seed_start": 0, "workers": 0, "frame_every": 1, "image_size": 16, "max_steps": 20, "tries": 1, "chunk": 1}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f"{name} should be at least {bound}, got {getattr(self, name)}")
+        if not 0.0 < self.scale < float("inf"):
+            raise ValueError(f"scale should be a positive number, got {self.scale}")
+
+
+@dataclass(frozen=True)
+class Order:
+    """One episode to produce.
+
+    Attributes:
+        task: Task id.
+        kind: Kind of episode.
+        seed: Seed within the kind.
+    """
+
+    task: str
+    kind: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of an order.
+
+    Attributes:
+        order: The order.
+        refusals: Why tries were refused.
+        made: Whether the file exists now.
+        frames: Frames in it.
+        seconds: Time spent, tries included.
+    """
+
+    order: Order
+    refusals: tuple[str, ...]
+    made: bool
+    frames: int
+    seconds: float
+
+
+def orders(config: CollectConfig, tasks: Sequence[str]) -> list[Order]:
+    """All episodes of a data set, sorted so that those of one task follow each other.
+
+    Args:
+        config: What to collect.
+        tasks: Task ids.
+
+    Returns:
+        One order per episode.
+    """
+    wanted = [
+        (kind.name, max(1, round(config.scale * count)))
+        for kind in fields(config.counts)
+        if (count := getattr(config.counts, kind.name)) > 0
+    ]
+    return [
+        Order(task, kind, config.seed_start + index) for task in tasks for kind, count in wanted for index in range(count)
+    ]
+
+
+def task_ids(config: CollectConfig) -> list[str]:
+    """The tasks to collect; the slow suite first, so that no worker idles at the end.
+
+    Args:
+        config: What to collect.
+
+    Returns:
+        Task ids.
+
+    Raises:
+        ValueError: A task or split is unknown.
+    """
+    from robometer_rl.envs.tasks import get_task, list_tasks
+
+    chosen = [get_task(name) for name in config.tasks] if config.tasks else list_tasks(split=config.split)
+    return [task.id for task in sorted(chosen, key=lambda task: (task.suite != "robosuite", task.id))]
+
+
+def collect(config: CollectConfig) -> list[Order]:
+    """Collects a data set, or what is missing of it.
+
+    Args:
+        config: What to collect, and where to.
+
+    Returns:
+        The orders that no try fulfilled; they are in the manifest too.
+
+    Raises:
+        ValueError: A task or an option is wrong.
+    """
+    names = task_ids(config)
+    everything = orders(config, names)
+    config.out.mkdir(parents=True, exist_ok=True)
+    missing = [order for order in everything if not _path(config, order).exists()]
+    print(f"{len(everything)} episodes of {len(names)} tasks in {config.out}: {len(everything) - len(missing)} exist")
+    began = time.perf_counter()
+    reports = _fulfil(config, missing)
+    failed = _summarise(config, everything, reports, time.perf_counter() - began)
+    return failed
+
+
+def _path(config: CollectConfig, order: Order) -> Path:
+    return episode_path(config.out, order.task, order.kind, order.seed)
+
+
+def _chunks(missing: Sequence[Order], size: int) -> Iterator[tuple[Order, ...]]:
+    """Cuts the orders into jobs of one task each."""
+    job: list[Order] = []
+    for order in missing:
+        if job and (len(job) == size or order.task != job[0].task):
+            yield tuple(job)
+            job = []
+        job.append(order)
+    if job:
+        yield tuple(job)
+
+
+def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[Report]:
+    """Hands the orders to the workers and waits, with a progress bar."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    if not missing:
+        return []
+    _one_thread_each()
+    reports: list[Report] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    pool = ProcessPoolExecutor(config.workers or os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn"))
+    with pool, Progress(*columns) as bar:
+        line = bar.add_task("episodes", total=len(missing))
+        jobs: list[Future[list[Report]]] = [pool.submit(_run_job, config, job) for job in _chunks(missing, config.chunk)]
+        try:
+            for job in as_completed(jobs):
+                done = job.result()
+                reports += done
+                bar.update(line, advance=len(done), description=done[-1].order.task)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return reports
+
+
+def _one_thread_each() -> None:
+    """Keeps each worker on its own core: numeric libraries and the software renderer would start one thread per core each."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("LP_NUM_THREADS", "0")
+
+
+_studios: dict[str, Any] = {}
+"""The studios that this worker holds open, by what they were built with; see `_KEPT_STUDIOS`."""
+
+
+def _run_job(config: CollectConfig, job: tuple[Order, ...]) -> list[Report]:
+    """Fulfils the orders of one job; runs in a worker."""
+    studio = _studio(config, job[0].task)
+    return [_fulfil_one(config, studio, order) for order in job]
+
+
+def _fulfil_one(config: CollectConfig, studio: Any, order: Order) -> Report:
+    began = time.perf_counter()
+    take = studio.produce(order.kind, order.seed)
+    if take.episode is not None:
+        write_episode(config.out, take.episode)
+    return Report(
+        order=order,
+        refusals=take.refusals,
+        made=take.episode is not None,
+        frames=0 if take.episode is None else len(take.episode.frames),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _studio(config: CollectConfig, task: str) -> Any:
+    """The studio of a task, kept open between jobs: building a world takes longer than an episode."""
+    from robometer_rl.envs.experts import make_expert
+    from robometer_rl.envs.make import make_env
+
+    from .studio import Studio
+
+    key = f"{task} {config.frame_every} {config.image_size} {config.max_steps} {config.tries}"
+    if key not in _studios:
+        while len(_studios) >= _KEPT_STUDIOS:
+            _studios.pop(next(iter(_studios))).close()
+        env = make_env(task, horizon=config.max_steps + 1, image_size=config.image_size)
+        _studios[key] = Studio(env, make_expert, config.frame_every, config.max_steps, config.tries)
+    return _studios[key]
+
+
+def _summarise(config: CollectConfig, everything: Sequence[Order], reports: Sequence[Report], seconds: float) -> list[Order]:
+    """Writes the manifest, prints rates and what is missing."""
+    failed = [report for report in reports if not report.made]
+    manifest = {
+        "config": {key: str(value) if isinstance(value, Path) else value for key, value in _lasting(config).items()},
+        "made": dict(Counter(f"{order.task} {order.kind}" for order in everything if _path(config, order).exists())),
+        "not_made": [
+            {**asdict(report.order), "refusals": list(report.refusals)}
+            for report in sorted(failed, key=lambda report: (report.order.task, report.order.kind, report.order.seed))
+        ],
+    }
+    part = config.out / ".manifest.json.part"
+    part.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(part, config.out / "manifest.json")
+    made = len(reports) - len(failed)
+    frames = sum(report.frames for report in reports)
+    if made:
+        tries = sum(len(report.refusals) for report in reports)
+        print(
+            f"made {made} episodes, {frames} frames in {seconds:.0f} s: {made / seconds:.2f} episodes/s, "
+            f"{frames / seconds:.0f} frames/s; {tries} tries refused"
+        )
+    for (task, kind), count in sorted(Counter((report.order.task, report.order.kind) for report in failed).items()):
+        why = next(report.refusals[-1] for report in failed if (report.order.task, report.order.kind) == (task, kind))
+        print(f"NOT MADE: {count} of {task} {kind}; the last try: {why}")
+    return [report.order for report in failed]
+
+
+def _lasting(config: CollectConfig) -> dict[str, Any]:
+    """The options that shape the data: not where it lies, nor how many processes made it."""
+    return {key: value for key, value in asdict(config).items() if key not in ("out", "workers", "chunk")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Reads the options and collects.
+
+    Args:
+        argv: Words of the command line; None takes them from `sys.argv`.
+
+    Returns:
+        0 if every episode was made, else 1.
+    """
+    import tyro
+
+    return 1 if collect(tyro.cli(CollectConfig, args=argv)) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
