@@ -1,8 +1,8 @@
 """`robometer-rl demo`: two robots, three levels of skill, and what the learned reward makes of them.
 
-In a Meta-World and in a robosuite world an expert, an expert that stops half-way and a random policy play one episode
-each through the one-line wrapper. The reward model sees pictures and a sentence; the simulator's own verdict is only
-put beside its scores.
+In a Meta-World and in a robosuite world an expert, an expert that stops half-way and a random policy play one
+episode each through the one-line wrapper. The reward model sees pictures and a sentence; the simulator's own
+verdict is only put beside its scores.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from robometer_rl.envs import get_task, make_env, make_expert
+from robometer_rl.envs.experts import make_expert
+from robometer_rl.envs.make import make_env
+from robometer_rl.envs.tasks import get_task
 from robometer_rl.plots import Episode, draw_mosaic, draw_sheet
-from robometer_rl.rewards import RewardModel, load_reward_model
+from robometer_rl.rewards import load_reward_model
 from robometer_rl.video import write_mp4
 from robometer_rl.wrapper import RobometerReward
 
@@ -96,12 +98,14 @@ def demo(config: DemoConfig) -> list[Played]:
         raise ValueError(f"horizon must be at least 1 step, got {config.horizon}")
     console = Console()
     console.print("Every environment below is wrapped in one line:", style="bold")
-    console.print('    env = RobometerReward(make_env(task_id, seed=seed), task="...")\n', style="cyan", highlight=False)
+    console.print(
+        '    env = RobometerReward(make_env(task_id, seed=seed), task="...")\n', style="cyan", highlight=False
+    )
     start = time.perf_counter()
-    model = load_reward_model(config.model)
+    threshold = float(load_reward_model(config.model).success_threshold)
     plan = [(task, kind) for task in config.tasks for kind in KINDS]
-    played = [play(task, kind, model, config) for task, kind in track(plan, "playing", console=console)]
-    console.print(_table(played, float(model.success_threshold)))
+    played = [play(task, kind, config, threshold) for task, kind in track(plan, "playing", console=console)]
+    console.print(_table(played, threshold))
     rows = [[game.episode for game in played if game.task == task] for task in config.tasks]
     figure, video = config.out / "demo.png", config.out / "demo.mp4"
     config.out.mkdir(parents=True, exist_ok=True)
@@ -113,20 +117,21 @@ def demo(config: DemoConfig) -> list[Played]:
     return played
 
 
-def play(task_id: str, kind: str, model: RewardModel, config: DemoConfig) -> Played:
+def play(task_id: str, kind: str, config: DemoConfig, threshold: float) -> Played:
     """Play one episode through the wrapper.
 
     Args:
         task_id: id of the world.
         kind: "expert", "half-way" or "random".
-        model: the reward model.
-        config: horizon and seed.
+        config: model, horizon and seed.
+        threshold: success probability from which the model counts the task as done, for the picture.
 
     Returns:
         The episode with its learned and its true scores.
     """
     task = get_task(task_id)
-    env = RobometerReward(make_env(task_id, seed=config.seed, horizon=config.horizon), task=task.sentence, model=model)
+    plain = make_env(task_id, seed=config.seed, horizon=config.horizon)
+    env = RobometerReward(plain, task=task.sentence, model=config.model)
     start = time.perf_counter()
     obs, info = env.reset(seed=config.seed)
     policy = KINDS[kind](env, np.random.default_rng(config.seed))
@@ -149,7 +154,7 @@ def play(task_id: str, kind: str, model: RewardModel, config: DemoConfig) -> Pla
         times=np.arange(1.0, len(frames) + 1),
         unit="step",
         truth=np.asarray([bool(info["is_success"]) for info in infos]),
-        threshold=float(model.success_threshold),
+        threshold=threshold,
         note=f'"{task.sentence}"   learned return {learned:.0f}',
     )
     return Played(task_id, kind, episode, learned, float(_column(infos, "env_reward").sum()), seconds)

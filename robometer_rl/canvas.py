@@ -1,4 +1,4 @@
-"""A small drawing surface over Pillow: anti-aliased lines, text and pictures, in pixels of the finished image."""
+"""A small drawing surface over Pillow: smooth lines, text and pictures, in pixels of the finished image."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ class Canvas:
         Returns:
             Width of the text, in pixels.
         """
-        self._draw.text((at[0] * FINER, at[1] * FINER), words, fill=colour, font=_font(size * FINER), anchor=anchor)
+        self._draw.text(
+            (at[0] * FINER, at[1] * FINER), words, fill=colour, font=_font(size * FINER), anchor=anchor
+        )
         return text_width(words, size)
 
     def image(self) -> Image:

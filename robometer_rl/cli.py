@@ -1,7 +1,8 @@
 """The command line: `robometer-rl score | demo | collect | fit | evaluate`.
 
-A command is a row in `COMMANDS`: the module that holds its `main(argv)` and one line of help. `main` reads its options
-into one frozen dataclass and runs. Nothing is imported before its command is called, so that the help comes at once.
+A command is a row in `COMMANDS`: the module that holds its `main(argv)` and one line of help. `main` reads its
+options into one frozen dataclass and runs. Nothing is imported before its command is called, so that the help
+comes at once.
 """
 
 from __future__ import annotations
@@ -24,16 +25,20 @@ class Command:
     """Where a command lives and what it is for."""
 
     module: str
-    """Module with a `main(argv)` for the words after the command's name, imported when the command is called."""
+    """Module with a `main(argv)` for the words after the command's name; imported when it is called."""
     help: str
     """One line for `robometer-rl --help`."""
 
 
 COMMANDS: dict[str, Command] = {
     "score": Command("robometer_rl.score", "score a video: progress and success of a task, frame by frame"),
-    "demo": Command("robometer_rl.experiments.demo", "watch expert, half-way and random episodes earn their scores"),
+    "demo": Command(
+        "robometer_rl.experiments.demo", "watch expert, half-way and random episodes earn their scores"
+    ),
     "collect": Command("robometer_rl.experiments.collect", "collect trajectories of graded quality"),
-    "fit": Command("robometer_rl.experiments.fit", "train the compact reward model on collected trajectories"),
+    "fit": Command(
+        "robometer_rl.experiments.fit", "train the compact reward model on collected trajectories"
+    ),
     "evaluate": Command("robometer_rl.experiments.evaluate", "measure a reward model on held-out episodes"),
 }
 

@@ -1,7 +1,7 @@
 """Pictures of scored videos, drawn with Pillow alone: filmstrip and curves, a sheet of them, overlay frames.
 
-Everything here is a pure function of its arguments. Progress is blue, success green, and a pale green ground marks
-the frames where the task truly is done, in every picture.
+Everything here is a pure function of its arguments. In every picture progress is blue, success is green, and a
+pale green ground marks the frames where the task truly is done.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ class Episode:
             if values.shape != (count,):
                 raise ValueError(f"{name} must have shape ({count},) like the frames, got {values.shape}")
             if not np.isfinite(values).all():
-                raise ValueError(f"{name} holds NaN or infinity at {np.flatnonzero(~np.isfinite(values))[:5]}")
+                raise ValueError(
+                    f"{name} holds NaN or infinity at {np.flatnonzero(~np.isfinite(values))[:5]}"
+                )
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,12 @@ def draw_episode(episode: Episode, width: int = 1200, thumbs: int = 8, legend: b
     canvas = Canvas(width, int(top + plot + foot + 10))
     left = margin + gutter
     axes = Axes(
-        left=left, top=top, right=width - margin, bottom=top + plot,
-        x0=float(episode.times[picks[0]]), x1=float(episode.times[picks[-1]]),
+        left=left,
+        top=top,
+        right=width - margin,
+        bottom=top + plot,
+        x0=float(episode.times[picks[0]]),
+        x1=float(episode.times[picks[-1]]),
         inset=(width - margin - left) / len(picks) / 2,
     )
     _title(canvas, episode, left, width - margin)
@@ -176,7 +182,7 @@ def draw_overlay(episode: Episode, width: int = 640) -> Iterator[NDArray[np.uint
 
     Args:
         episode: what to draw.
-        width: of the video, in pixels; a frame is scaled to it, but is never higher than three quarters of it.
+        width: of the video, in pixels; a frame is scaled to it, but never higher than three quarters of it.
 
     Yields:
         One uint8 `(h, w, 3)` picture a frame, even in height and width.
@@ -283,7 +289,7 @@ def _axes(canvas: Canvas, axes: Axes, episode: Episode, picks: Sequence[int]) ->
 
 
 def _truth(canvas: Canvas, axes: Axes, episode: Episode, upto: int) -> None:
-    """A pale green ground where the task truly is done; each frame owns the time half-way to its neighbours."""
+    """A pale green ground where the task truly is done, from half-way before to half-way after a frame."""
     if episode.truth is None:
         return
     columns = np.asarray([axes.x(float(time)) for time in episode.times])

@@ -61,8 +61,8 @@ def score(config: ScoreConfig) -> None:
 
     Raises:
         FileNotFoundError: there is no such video.
-        ValueError: the task is empty, the video cannot be read, the model is unknown, or an output has a suffix
-            that nothing writes.
+        ValueError: the task is empty, the video cannot be read, the model is unknown, or an output has a
+            suffix that nothing writes.
     """
     from robometer_rl.rewards import load_reward_model
 
@@ -71,7 +71,8 @@ def score(config: ScoreConfig) -> None:
     video = read_video(config.video, config.fps)
     model = load_reward_model(config.model)
     episode = score_video(model, video, config.task)
-    console.print(_table(episode, video, model, config))
+    console.print(_table(episode, video, config))
+    console.print(_summary(episode, video, config))
     console.print(_notice(config.model, model))
     if config.json is not None:
         text = json.dumps(report(episode, video, model, config), indent=1, allow_nan=False)
@@ -141,29 +142,31 @@ def report(episode: Episode, video: Video, model: RewardModel, config: ScoreConf
 
 def _first_success(episode: Episode, video: Video) -> int | None:
     """Number in the source of the first frame at or above the success threshold."""
-    done = np.flatnonzero(episode.success >= np.float32(episode.threshold or 0.0))
+    done = np.flatnonzero(episode.success >= (episode.threshold or 0.0))
     return int(video.index[done[0]]) if len(done) else None
 
 
-def _table(episode: Episode, video: Video, model: RewardModel, config: ScoreConfig) -> Table:
-    """Progress and success by frame, thinned to `config.rows` rows."""
-    threshold = float(model.success_threshold)
-    rows = _thinned(len(video), config.rows)
-    first = _first_success(episode, video)
-    verdict = f"success from frame {first}" if first is not None else "no success seen"
-    thinned = "" if len(rows) == len(video) else f"; {len(rows)} of {len(video)} scored frames shown"
-    table = Table(
-        title=f"{config.video.name}: {episode.title}",
-        title_style="bold",
-        caption=f"final progress {episode.progress[-1]:.2f}, {verdict} (threshold {threshold:.2f}){thinned}",
+def _summary(episode: Episode, video: Video, config: ScoreConfig) -> str:
+    """The verdict in one line, and how much of the video the table shows."""
+    first, rows = _first_success(episode, video), len(_thinned(len(video), config.rows))
+    verdict = "no success seen" if first is None else f"success from frame {first}"
+    thinned = "" if rows == len(video) else f"; {rows} of {len(video)} scored frames shown"
+    return (
+        f"final progress {episode.progress[-1]:.2f}, {verdict} (threshold {episode.threshold:.2f}){thinned}"
     )
+
+
+def _table(episode: Episode, video: Video, config: ScoreConfig) -> Table:
+    """Progress and success by frame, thinned to `config.rows` rows."""
+    threshold = episode.threshold or 0.0
+    table = Table(title=f"{config.video.name}: {episode.title}", title_style="bold", min_width=64)
     table.add_column("frame", justify="right")
     table.add_column("time", justify="right")
     table.add_column("progress", justify="right", style="blue")
-    table.add_column("", style="blue", no_wrap=True)
+    table.add_column("", style="blue", no_wrap=True, min_width=BAR)
     table.add_column("success", justify="right", style="green")
     table.add_column("", style="bold green")
-    for row in rows:
+    for row in _thinned(len(video), config.rows):
         time = "" if video.fps is None else f"{episode.times[row]:.2f} s"
         done = "done" if episode.success[row] >= threshold else ""
         value = float(episode.progress[row])
@@ -179,9 +182,10 @@ def _notice(name: str, model: RewardModel) -> Panel:
         text = f"The model {name!r} does not say which worlds it was trained on."
     else:
         text = (
-            f"The model {name!r} was trained on {len(worlds)} simulated tasks and nothing else: {_grouped(worlds)}. "
-            "It has never seen a real robot, nor any other camera or scene. On those its curves show that the "
-            "pipeline runs, not how well the robot did: fit it on a few demonstrations, or use a larger model."
+            f"The model {name!r} was trained on {len(worlds)} simulated tasks and nothing else: "
+            f"{_grouped(worlds)}. It has never seen a real robot, nor any other camera or scene. On those its "
+            "curves show that the pipeline runs, not how well the robot did: fit it on a few demonstrations, "
+            "or use a larger model."
         )
     return Panel(text, title="What this model has seen", border_style="yellow")
 
@@ -192,7 +196,9 @@ def _grouped(worlds: Sequence[str]) -> str:
     for world in worlds:
         suite, _, name = world.rpartition("/")
         suites.setdefault(suite, []).append(name)
-    return "; ".join(f"{suite}: {', '.join(names)}" if suite else ", ".join(names) for suite, names in suites.items())
+    return "; ".join(
+        f"{suite}: {', '.join(names)}" if suite else ", ".join(names) for suite, names in suites.items()
+    )
 
 
 def _thinned(count: int, rows: int) -> list[int]:
@@ -213,7 +219,9 @@ def _check_outputs(config: ScoreConfig) -> None:
         ("overlay", config.overlay, (".mp4",)),
     ):
         if path is not None and path.suffix.lower() not in suffixes:
-            raise ValueError(f"--{name} {path} cannot be written; expected a file name ending in {', '.join(suffixes)}")
+            raise ValueError(
+                f"--{name} {path} cannot be written; expected a file name ending in {', '.join(suffixes)}"
+            )
 
 
 def _folder_of(path: Path) -> Path:

@@ -1,11 +1,12 @@
 """Videos in, videos out: every way a video is stored becomes uint8 `(T, H, W, 3)` RGB.
 
-Read are video files (through ffmpeg), animated images, numpy arrays and folders of images. Bad input is named
-together with what was expected, since the model would score a transposed or wrongly scaled video without complaint.
+Read are video files (through ffmpeg), animated gifs, numpy arrays and folders of images. Bad input is named
+together with what was expected, since a model would score a transposed or wrongly scaled video without complaint.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 import zipfile
@@ -57,9 +58,9 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
     """Read a video file, a gif, a numpy array or a folder of images.
 
     Args:
-        path: mp4 (mov, avi, mkv, webm, m4v), gif, npy, npz, or a folder of png, jpg, bmp or webp images, which are
-            taken in the order of the numbers in their names. Arrays are uint8 `(T, H, W, 3)`; an npz file holds
-            one array, or names it `frames`, and may hold the scalar `fps`.
+        path: mp4 (mov, avi, mkv, webm, m4v), gif, npy, npz, or a folder of png, jpg, bmp or webp images, which
+            are taken in the order of the numbers in their names. Arrays are uint8 `(T, H, W, 3)`; an npz file
+            holds one array, or names it `frames`, and may hold the scalar `fps`.
         fps: keep about so many frames per second, always the first and the last one. None keeps all.
 
     Returns:
@@ -75,13 +76,16 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
         raise FileNotFoundError(f"no video at {path}")
     if fps is not None and not (np.isfinite(fps) and fps > 0):
         raise ValueError(f"fps must be a positive number of frames per second, got {fps}")
-    source, rate = _open(path)
-    if fps is not None and rate is None:
-        raise ValueError(
-            f"{path} has no frame rate, so it cannot be subsampled to {fps:g} frames per second; "
-            "leave fps out, or store the frames in an npz file that also holds the scalar 'fps'"
-        )
-    frames, index = _collect(source, path, rate, fps)
+    with warnings.catch_warnings():
+        # imageio_ffmpeg leaves the pipes of a finished ffmpeg to the garbage collector, which complains.
+        warnings.simplefilter("ignore", ResourceWarning)
+        source, rate = _open(path)
+        if fps is not None and rate is None:
+            raise ValueError(
+                f"{path} has no frame rate, so it cannot be subsampled to {fps:g} frames per second; "
+                "leave fps out, or store the frames in an npz file that also holds the scalar 'fps'"
+            )
+        frames, index = _collect(source, path, rate, fps)
     return Video(frames=frames, fps=rate, index=index)
 
 
@@ -101,8 +105,6 @@ def write_mp4(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float)
     Raises:
         ValueError: no frames, a wrong suffix or rate, or frames of another dtype or of different shapes.
     """
-    import imageio.v2 as imageio
-
     path = Path(path)
     if path.suffix.lower() != ".mp4":
         raise ValueError(f"a video is written as .mp4, got {path.name!r}")
@@ -116,14 +118,37 @@ def write_mp4(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float)
     # The unfinished file has another name, so that a video that exists is always a whole one.
     unfinished = path.with_name(f".{path.stem}.unfinished.mp4")
     try:
-        with imageio.get_writer(unfinished, fps=fps, codec="libx264", quality=8, macro_block_size=1) as writer:
-            for number, frame in enumerate(chain([first], frames)):
-                _check_frame(frame, f"frame {number} for {path.name}", first.shape)
-                writer.append_data(_even(frame))
+        _encode(unfinished, path.name, first, frames, fps)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
     return path
+
+
+def _encode(
+    path: Path, name: str, first: NDArray[np.uint8], others: Iterator[NDArray[np.uint8]], fps: float
+) -> None:
+    """Send frames to ffmpeg and wait until the file is whole."""
+    import imageio_ffmpeg
+
+    _check_frame(first, f"frame 0 for {name}", None)
+    height, width = _even(first).shape[:2]
+    writer = imageio_ffmpeg.write_frames(
+        str(path),
+        (width, height),
+        fps=fps,
+        codec="libx264",
+        quality=8,
+        macro_block_size=1,
+        ffmpeg_log_level="error",
+    )
+    writer.send(None)
+    try:
+        for number, frame in enumerate(chain([first], others)):
+            _check_frame(frame, f"frame {number} for {name}", first.shape)
+            writer.send(np.ascontiguousarray(_even(frame)))
+    finally:
+        writer.close()
 
 
 def _open(path: Path) -> tuple[Iterable[NDArray[np.uint8]], float | None]:
@@ -159,7 +184,8 @@ def _collect(
     for number, frame in enumerate(source):
         _check_frame(frame, f"frame {number} of {path}", shape)
         shape, last = frame.shape, frame
-        # Rounding the next due time, instead of a fixed stride, holds the asked rate on average: 30 -> 20 works.
+        # Rounding the next due time, instead of a fixed stride, holds the asked rate on average: 30 -> 20
+        # works.
         if number >= round(len(kept) * step):
             kept.append(frame)
             index.append(number)
@@ -187,22 +213,28 @@ def _check_frame(frame: NDArray[Any], what: str, shape: tuple[int, ...] | None) 
 
 def _ffmpeg(path: Path) -> tuple[Iterator[NDArray[np.uint8]], float]:
     """Frames of a video file and its rate."""
-    import imageio.v3 as iio
+    import imageio_ffmpeg
 
-    try:
-        meta = iio.immeta(path, plugin="FFMPEG")
-    except OSError as error:
-        raise ValueError(f"{path} cannot be decoded as a video: the file is damaged or of another kind") from error
-    rate, expected = float(meta["fps"]), float(meta["fps"]) * float(meta["duration"])
+    decoder = imageio_ffmpeg.read_frames(str(path))
+    meta = None
+    # Its message is ffmpeg's banner, and as a cause it would keep ffmpeg's pipes open.
+    with contextlib.suppress(OSError):
+        meta = next(decoder)
+    if meta is None:
+        raise ValueError(f"{path} cannot be decoded as a video: the file is damaged or of another kind")
+    rate, (width, height) = float(meta["fps"]), meta["size"]
     if not (np.isfinite(rate) and rate > 0):
+        decoder.close()
         raise ValueError(f"{path} names a frame rate of {rate}, expected a positive number")
 
     def frames() -> Iterator[NDArray[np.uint8]]:
         count = 0
-        for frame in iio.imiter(path, plugin="FFMPEG"):
-            yield frame
-            count += 1
+        with contextlib.closing(decoder):
+            for buffer in decoder:
+                yield np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
+                count += 1
         # ffmpeg ends quietly where the data ends; the header still knows how long the video was.
+        expected = rate * float(meta["duration"])
         if count and count < 0.9 * expected - 1:
             warnings.warn(
                 f"{path} is cut short: {count} frames could be read of about {expected:.0f}", stacklevel=2
