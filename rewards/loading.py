@@ -38,7 +38,7 @@ def check_model_spec(spec: object) -> tuple[str, dict[str, Any]]:
     if name == "compact" or _ENTRY_POINT.fullmatch(name):
         return name, options
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and folder.is_dir():
         if (folder / "config.json").is_file():
             return name, options
         raise ValueError(
@@ -102,9 +102,11 @@ def _from_entry_point(name: str, options: dict[str, Any]) -> RewardModel:
     for part in path.split("."):
         found = getattr(found, part, None)
     if not callable(found):
-        raise ValueError(f"unknown reward model {name!r}: {module_name!r} has no {path!r}; choose {_CHOICES}")
+        raise ValueError(
+            f"unknown reward model {name!r}: {module_name!r} has no {path!r} to call; choose {_CHOICES}"
+        )
     model = found(**options)
     missing = [member for member in _MEMBERS if getattr(model, member, None) is None]
     if missing:
         raise TypeError(f"{name!r} returned a {type(model).__qualname__}, which lacks {', '.join(missing)}")
-    return model  # type: ignore[no-any-return]
+    return model

@@ -112,8 +112,7 @@ def front_camera(env: gym.Env[Any, Any]) -> NDArray[np.uint8]:
 
 
 class FakeRewardModel:
-    """Progress is pixel / 100, at most 1; success is 0.9 above 80, else 0.1; with memory, of the brightest
-    pixel."""
+    """Progress is pixel / 100; success is 0.9 above pixel 80, else 0.1; with memory, of the brightest."""
 
     loads: ClassVar[int] = 0
     """How often the class was instantiated in this process."""
