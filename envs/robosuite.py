@@ -25,7 +25,7 @@ CAMERAS = (
     "robot0_robotview",
     "robot0_eye_in_hand",
 )
-"""Cameras of every robosuite scene with one arm; `close` is ours: the others lose the hand or see it from afar."""
+"""Cameras of every robosuite scene with one arm; `close` is ours: the others lose the hand or are far off."""
 
 _COLLISION_GROUP = 0
 """Geom group of the shapes that collide; what one should see is group 1."""
@@ -41,9 +41,9 @@ _ARM_BOUNDS = np.concatenate(
 class RobosuiteEnv(RobotEnv):
     """One robosuite task: Panda, OSC_POSE at 20 Hz, low-dimensional state, 7-number action.
 
-    The action moves the gripper by up to 5 cm and turns it by up to 0.5 rad in the world's axes; the last number
-    closes (positive) or opens it. The state is read from the simulator after each step, because robosuite's own
-    observations are taken at the beginning of a control step and so lag one behind.
+    The action moves the gripper by up to 5 cm and turns it by up to 0.5 rad in the world's axes; the last
+    number closes (positive) or opens it. The state is read from the simulator after each step, because
+    robosuite's own observations are taken at the beginning of a control step and so lag one behind.
     """
 
     suite: ClassVar[str] = "robosuite"

@@ -20,6 +20,8 @@ HOVER = 0.09
 """Metres above the cube at which the gripper travels."""
 LEVEL = 0.012
 """Largest horizontal and vertical error, in metres, at which the gripper closes."""
+CLEAR_WIDTH = 0.065
+"""Finger distance in metres at which the red cube, 4 cm wide, has room between the fingers."""
 LOST = 0.04
 """Distance between cube and grip site, in metres, from which a grasp counts as lost."""
 
@@ -32,7 +34,7 @@ class CubeGrasp:
     """Approach from above, close, and know whether the cube is held.
 
     All decisions come from the state of the simulator. The only memory is whether the gripper is meant to be
-    shut and which side of the cube was chosen, so a slow, paused or disturbed robot does the right thing next.
+    shut and which side of the cube was chosen, so a slow, paused or pushed robot does the right thing next.
     """
 
     def __init__(self, arm: OscArm) -> None:
@@ -186,7 +188,9 @@ class StackExpert(Expert):
         near = base - cube if _horizontal(base - cube) < 0.11 else None
         cube_rotation = np.array(world.sim.data.body_xmat[world.cubeA_body_id]).reshape(3, 3)
         rotation = self._grasp.rotation(cube_rotation, near)
-        if _horizontal(goal - cube) < 0.02 and abs(goal[2] - cube[2]) < 0.004:
+        # let go only where it is well placed, but leave it alone wherever it stays
+        room = 0.015 if self._grasp.closing else 0.03
+        if _horizontal(goal - cube) < room and abs(goal[2] - cube[2]) < 0.004:
             return self._let_go(cube, rotation)
         target = self._grasp.target(cube, rotation)
         if self._grasp.held(world.cubeA):
@@ -206,9 +210,10 @@ class StackExpert(Expert):
         return np.array([offset[0] * share, offset[1] * share, rise])
 
     def _let_go(self, cube: Vector, rotation: Matrix) -> NDArray[np.float32]:
-        """Open where the cube rests, then rise straight above it."""
+        """Open where the cube rests, centred so that no finger pushes it, then rise straight above it."""
         self._grasp.closing = False
         here = self._arm.position
-        if not self._arm.is_open and here[2] < cube[2] + 0.03:
-            return self._arm.towards(here, rotation, False)
-        return self._arm.towards(np.array([here[0], here[1], cube[2] + 0.12]), rotation, False)
+        height = cube[2] + 0.12
+        if here[2] < cube[2] + 0.05:  # the fingers are still beside the cube: wait for room, then rise gently
+            height = cube[2] if self._arm.width < CLEAR_WIDTH else here[2] + 0.006
+        return self._arm.towards(np.array([cube[0], cube[1], height]), rotation, False)

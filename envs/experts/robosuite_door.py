@@ -37,7 +37,7 @@ def _about(axis: Vector, angle: float) -> Matrix:
 
 
 class DoorExpert(Expert):
-    """Grips the bar from the front, a finger over and one under it, and lets the hand turn with the handle."""
+    """Grips the bar from the front, a finger over and one under it; the hand turns with the handle."""
 
     def __init__(self, env: RobosuiteEnv, rng: np.random.Generator) -> None:
         """Bind to an environment.
@@ -52,9 +52,9 @@ class DoorExpert(Expert):
         self.reset()
 
     def reset(self) -> None:
-        """Start a new episode: draw how far to pull (0.34 to 0.38 rad) and where to grip (11 to 13 cm)."""
+        """Start a new episode: draw how far to pull (0.36 to 0.39 rad) and where to grip (11 to 13 cm)."""
         self._closing = False
-        self._open_to = self._rng.uniform(0.34, 0.38)
+        self._open_to = self._rng.uniform(0.36, 0.39)
         self._lever = LEVER + self._rng.uniform(-0.01, 0.01)
 
     def action(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
