@@ -1,4 +1,4 @@
-"""The part of a robot world that is the same in every suite: horizon, reward mode, success, rendering, pickling."""
+"""What is the same for every suite of robot worlds: horizon, reward mode, success, rendering, pickling."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ class Camera(Protocol):
 class RobotEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]], abc.ABC):
     """A robot task as a clean Gymnasium environment; a suite's adapter fills in the hooks below.
 
-    The adapter writes `_build`, `_make_spaces`, `_begin`, `_advance`, `_is_success`, `_quality`, `_make_camera`, `_release`
-    and `camera_names`; this class keeps the clock, the reward mode and the promises that all suites share.
-    The simulator is built on first use, so that an unused environment is cheap and can be pickled or sent to a worker.
+    The adapter writes `_build`, `_make_spaces`, `_begin`, `_advance`, `_is_success`, `_quality`,
+    `_make_camera`, `_release`, `camera_names`; this class keeps the clock, the reward mode and the promises
+    that all suites share. The simulator is built on first use, so that an unused environment is cheap and can
+    be pickled or sent to a worker.
 
     Every step and reset reports `info["is_success"]` (bool, the suite's own test, now) and `info["quality"]`
-    (float in [0, 1]: how near the object is to where the task wants it, 0 as it stood after reset, 1 on success).
+    (float in [0, 1]: how near the object is to where the task wants it, 0 as it stood after reset, 1 on
+    success).
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 20}  # type: ignore[misc]
@@ -63,8 +65,8 @@ class RobotEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]], abc.ABC):
             seed: Seed of the first `reset()` that is given none.
             reward: `"sparse"` or `"dense"`.
             horizon: Control steps until truncation; None takes the task's.
-            action_repeat: Control steps that one `step()` takes with the same action; rewards of the steps are added up
-                when dense, while the sparse reward is the success after the last of them.
+            action_repeat: Control steps that one `step()` takes with the same action; their dense rewards are
+                added up, while the sparse reward is the success after the last of them.
             terminate_on_success: Ends the episode as soon as the task is solved.
             camera: A camera of the suite; None takes the task's.
             image_size: Side of the square picture in pixels.
@@ -73,7 +75,7 @@ class RobotEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]], abc.ABC):
         Raises:
             ValueError: An option is outside its range, or the task belongs to another suite.
         """
-        self._recipe = {
+        self._recipe: dict[str, Any] = {
             "task": task, "seed": seed, "reward": reward, "horizon": horizon, "action_repeat": action_repeat,
             "terminate_on_success": terminate_on_success, "camera": camera, "image_size": image_size,
             "render_mode": render_mode,
@@ -199,7 +201,8 @@ class RobotEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]], abc.ABC):
             action: Inside the action space's shape; clipped to its bounds.
 
         Returns:
-            Observation, reward, terminated (only with `terminate_on_success`), truncated (at the horizon), info.
+            Observation, reward, terminated (only with `terminate_on_success`), truncated (at the horizon)
+            and info.
 
         Raises:
             ResetNeeded: There is no running episode.
@@ -222,7 +225,7 @@ class RobotEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]], abc.ABC):
         reward = float(info["is_success"]) if self.reward_mode == "sparse" else dense
         return self._observation(raw), reward, terminated, truncated, info
 
-    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8]:
         """Returns the picture of the state now, uint8 `(image_size, image_size, 3)`, contiguous and upright.
 
         Raises:
@@ -246,7 +249,7 @@ class RobotEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]], abc.ABC):
         self._started = False
 
     def _drop_camera(self) -> None:
-        """Closes the renderer, so that the next `render()` makes a new one: for adapters that rebuild their model."""
+        """Closes the renderer, so that the next `render()` makes one: for adapters that rebuild the model."""
         if self._camera is not None:
             self._camera.close()
             self._camera = None
@@ -266,11 +269,13 @@ class RobotEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]], abc.ABC):
         space = self.action_space
         move = np.asarray(action, dtype=np.float32)
         if move.shape != space.shape or not np.all(np.isfinite(move)):
-            raise ValueError(f"action must be {space.shape} finite numbers in {space.low} to {space.high}, got {action!r}")
+            raise ValueError(
+                f"action must be {space.shape} finite numbers in {space.low} to {space.high}, got {action!r}"
+            )
         return np.clip(move, space.low, space.high)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles as its own recipe; refused once an episode has begun, as the state would be lost silently."""
+        """Pickles as its own recipe; refused once an episode has begun, as state would be lost silently."""
         if self._started:
             raise TypeError(f"{type(self).__name__} can be pickled or copied only before its first reset()")
         return partial(type(self), **self._recipe), ()

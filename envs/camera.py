@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import mujoco
 
 DEFAULT_FACES = 8000
-"""Mesh faces that `FastCamera` keeps in the whole picture; see `experiments/bench_camera.py` for what that buys."""
+"""Mesh faces that `FastCamera` keeps in a whole picture; `experiments/bench_camera.py` shows what it buys."""
 
 _ROUNDNESS = (14, 8, 2)
-"""Slices and stacks of a sphere, and squares along the side of a box: half of MuJoCo's, enough for 128 pixels."""
+"""Slices and stacks of a sphere, squares along the side of a box: half of MuJoCo's, enough for 128 pixels."""
 
 _MAX_GEOMS = 2000
 
@@ -45,9 +45,9 @@ class Pose:
 class FastCamera:
     """Draws one camera of a simulation with only what a reward model needs to see.
 
-    No shadows, reflections or multisampling, and meshes with fewer faces: on a CPU these four are nearly all the time of
-    a frame. Poses come from the simulation itself; only the meshes that are sent to OpenGL are a decimated copy,
-    so nothing can fall out of step.
+    No shadows, reflections or multisampling, and meshes with fewer faces: on a CPU these four are nearly all
+    the time of a frame. Poses come from the simulation itself; only the meshes that are sent to OpenGL are a
+    decimated copy, so nothing can fall out of step.
     """
 
     def __init__(
@@ -94,7 +94,8 @@ class FastCamera:
         if self._gl is None:
             self._gl = _Drawing(self._model, (self._height, self._width), self._decimate, self._hidden_groups)
         rows_up = self._gl.draw(self._model, self._data, self._view)
-        # OpenGL's row 0 is the lowest. A camera mounted upside down needs that flip and a half turn: together a mirror.
+        # OpenGL's row 0 is the lowest. A camera mounted upside down needs that flip and a half turn,
+        # which together swap left and right.
         picture = rows_up[:, ::-1] if self._rotate180 else rows_up[::-1]
         return np.ascontiguousarray(picture)
 
@@ -165,7 +166,7 @@ _open: weakref.WeakSet[_Drawing] = weakref.WeakSet()
 
 def _free_at_exit(drawing: _Drawing) -> None:
     """Frees a drawing before MuJoCo's own exit hook ends the display, after which freeing prints errors."""
-    # Exit hooks run last in, first out, and MuJoCo's was put in when this drawing's context was made, or earlier.
+    # Exit hooks run last in, first out; MuJoCo's was put in when this drawing's context was made, or earlier.
     if not _open:
         atexit.unregister(_free_all)
         atexit.register(_free_all)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import mujoco
 
 SMALL = 120
-"""Meshes of at most this many faces are kept as they are: drawers and doors are boxes that lose their shape first."""
+"""Meshes of at most this many faces are kept: drawers and doors are boxes that lose their shape first."""
 
 CREASE = np.cos(np.radians(35.0))
 """Faces that meet at a sharper angle than this (a cosine) do not share a normal, so that edges stay edges."""
@@ -24,12 +24,12 @@ CREASE = np.cos(np.radians(35.0))
 def decimated_copy(
     model: mujoco.MjModel, faces: int | None, hidden_groups: tuple[int, ...] = ()
 ) -> mujoco.MjModel:
-    """Copies a model and thins its meshes in place, so that every mesh keeps its index, frame and place in memory.
+    """Copies a model and thins its meshes in place: each keeps its index, its frame and its place in memory.
 
     Args:
         model: Any compiled model; not touched.
-        faces: Mesh faces to keep in all, shared out in proportion to the square root of each mesh's own (a large mesh
-            is fine rather than big); None keeps every face.
+        faces: Mesh faces to keep in all, shared out in proportion to the square root of each mesh's own (a
+            mesh of many faces is fine rather than big); None keeps every face.
         hidden_groups: Geom groups that are not drawn; their meshes are left alone.
 
     Returns:
@@ -112,7 +112,7 @@ def _simplified(vertices: bytes, faces: bytes, target: int) -> tuple[NDArray[np.
 def _corner_normals(
     points: NDArray[np.float32], triangles: NDArray[np.int32]
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Gives every corner the mean normal of the faces around its vertex that lie on the same side of a crease.
+    """Gives every corner the mean normal of the faces around its vertex on the same side of a crease.
 
     Args:
         points: `(v, 3)`.
@@ -127,7 +127,8 @@ def _corner_normals(
     flat = weighted / np.maximum(lengths, 1e-20)
     owners = np.repeat(np.arange(len(triangles)), 3)
     order = np.argsort(triangles.reshape(-1), kind="stable")
-    corners_of_vertex = np.split(order, np.cumsum(np.bincount(triangles.reshape(-1), minlength=len(points)))[:-1])
+    faces_of_vertex = np.bincount(triangles.reshape(-1), minlength=len(points))
+    corners_of_vertex = np.split(order, np.cumsum(faces_of_vertex)[:-1])
     result = np.empty((len(triangles) * 3, 3), dtype=np.float32)
     for corners in corners_of_vertex:
         around = owners[corners]

@@ -13,7 +13,7 @@ BACKENDS = ("egl", "osmesa")
 _PROBE = """
 import mujoco
 model = mujoco.MjModel.from_xml_string(
-    "<mujoco><worldbody><light pos='0 0 2'/><geom type='sphere' size='.5' rgba='1 0 0 1'/></worldbody></mujoco>"
+    "<mujoco><worldbody><light pos='0 0 2'/><geom type='sphere' size='.5'/></worldbody></mujoco>"
 )
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)
@@ -26,15 +26,15 @@ raise SystemExit(0 if picture.max() > 0 else 1)
 
 _HELP = (
     "no OpenGL backend can draw a frame on this machine: tried {tried}. "
-    "On Debian or Ubuntu run `apt-get install -y libegl1 libgl1 libosmesa6`, or set MUJOCO_GL yourself.\n{errors}"
+    "On Debian or Ubuntu run `apt-get install -y libegl1 libgl1 libosmesa6`, or set MUJOCO_GL.\n{errors}"
 )
 
 
 def ensure_gl_backend() -> str:
     """Chooses the GL backend for this process and its children by drawing one frame with it.
 
-    Sets `MUJOCO_GL` and `PYOPENGL_PLATFORM`, which MuJoCo reads when it is imported, so call this before that.
-    A value of `MUJOCO_GL` that is already set is kept and not tried; off Linux the platform's own backend is kept.
+    Sets `MUJOCO_GL` and `PYOPENGL_PLATFORM`, which MuJoCo reads when it is imported, so call this before.
+    A value of `MUJOCO_GL` that is already set is kept untried; so is the platform's own backend off Linux.
 
     Returns:
         `"egl"`, `"osmesa"`, the value that was set, or `"native"` off Linux.
@@ -64,7 +64,7 @@ def _first_that_draws() -> str:
 
 
 def probe(backend: str) -> str | None:
-    """Draws one frame with a backend in a process of its own, since a failed try cannot be undone in this one.
+    """Draws one frame with a backend in a process of its own: a failed try cannot be undone in this one.
 
     Args:
         backend: A value of `MUJOCO_GL`.
@@ -75,7 +75,12 @@ def probe(backend: str) -> str | None:
     environment = {**os.environ, "MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend}
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _PROBE], env=environment, capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "-c", _PROBE],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return "no frame within 120 s"

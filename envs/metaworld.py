@@ -25,13 +25,13 @@ CAMERAS = {
 """Cameras of the Meta-World scenes, and whether each is mounted upside down."""
 
 CORNER2 = (0.75, 0.075, 0.7)
-"""Where `corner2` stands, metres: nearer to the table than in the asset, as LeRobot's Meta-World environment has it."""
+"""Where `corner2` stands, metres: nearer to the table than in the asset, as in LeRobot's Meta-World."""
 
 _REACH_OF_OBJECTS = 2.0
-"""Observed objects and goals are clipped to this distance from the origin per axis, metres: the room is smaller."""
+"""Observed objects and goals are clipped to this distance per axis, metres: the room is smaller."""
 
 ALMOST = 0.99
-"""Quality of an object that is where it should be while the task is not solved, as when it must also be held."""
+"""Quality of an object that is where it should be in a task not solved, as when it must also be held."""
 
 _RESTORED = ("body_pos", "body_quat", "site_pos", "geom_pos", "geom_quat")
 """Parts of the model that resets write to, so that what an earlier episode wrote can be undone."""
@@ -40,8 +40,8 @@ _RESTORED = ("body_pos", "body_quat", "site_pos", "geom_pos", "geom_quat")
 class MetaWorldEnv(RobotEnv):
     """One Meta-World v3 task with its goal in sight, a 39-number observation and a 4-number action.
 
-    Built from the suite's raw environment class rather than its `gym.make` stack, which ignores seeds, hides the goal and
-    ends every episode at 500 steps with an error.
+    Built from the suite's raw environment class rather than its `gym.make` stack, which ignores seeds, hides
+    the goal and ends every episode at 500 steps with an error.
     """
 
     suite: ClassVar[str] = "metaworld"
@@ -95,8 +95,8 @@ class MetaWorldEnv(RobotEnv):
         self._mujoco.mj_resetData(sim.model, sim.data)
         self._mujoco.mj_forward(sim.model, sim.data)
         sim.np_random = rng
-        # A reset moves the arm before it places the objects, so it runs twice, as the suite's own does: once to draw
-        # where things stand, then with everything standing there from the beginning.
+        # A reset moves the arm before it places the objects, so it runs twice, as the suite's own does: once
+        # to draw where things stand, then with everything standing there from the beginning.
         sim._freeze_rand_vec = False
         sim.reset_model()
         sim._freeze_rand_vec = True
@@ -132,7 +132,8 @@ class MetaWorldEnv(RobotEnv):
         from .camera import FastCamera
 
         size = (self.image_size, self.image_size)
-        return FastCamera(self._sim.model, self._sim.data, self.camera, size, rotate180=CAMERAS[self.camera])
+        model, data = self._sim.model, self._sim.data
+        return FastCamera(model, data, self.camera, size, rotate180=CAMERAS[self.camera])
 
     def _release(self) -> None:
         self._sim.close()

@@ -1,6 +1,7 @@
 """How far a Meta-World object is from where its task wants it, and from how near the task counts as done.
 
-The suite reports `obj_to_target` for most tasks; for the ones below it reports a constant zero or the hand's distance.
+The suite reports `obj_to_target` for most tasks; for the ones with a function below it
+reports a constant zero or the hand's distance.
 Tolerances are those of the suite's own success tests, in each task's `evaluate_state` (Meta-World 3.1.1).
 """
 
@@ -97,7 +98,7 @@ def _lever(sim: Any) -> float:
 
 
 def _hammer(sim: Any) -> float:
-    # From the hammer's head to the nail, and then the way the nail still has to go: 0.09 m in the success test.
+    # From the hammer's head to the nail, then the way the nail has to go: 0.09 m in the success test.
     head = sim._get_pos_objects()[:3] + np.array([0.16, 0.06, 0.0])
     nail = max(0.09 - float(sim.data.joint("NailSlideJoint").qpos[0]), 0.0)
     return float(np.linalg.norm(head - sim.data.site("nailHead").xpos)) + nail

@@ -31,7 +31,7 @@ class MetaWorldExpert(Expert):
     def action(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Chooses an action, float32 `(4,)` in [-1, 1]."""
         with warnings.catch_warnings():
-            # The policies ask for more than the box allows by design and warn at every step that it will be clipped.
+            # The policies ask for more than the box allows by design, and warn at each step of clipping.
             warnings.filterwarnings("ignore", message="Constant\\(s\\) may be too high")
             wanted = self._policy.get_action(np.asarray(obs, dtype=np.float64))
         return np.clip(np.asarray(wanted, dtype=np.float32), self._low, self._high)
