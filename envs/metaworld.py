@@ -9,6 +9,7 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from .base import Camera, RobotEnv
+from .camera import Pose
 from .extras import require
 from .gl import ensure_gl_backend
 from .metaworld_distance import distance, tolerance
@@ -26,6 +27,10 @@ CAMERAS = {
 
 CORNER2 = (0.75, 0.075, 0.7)
 """Where `corner2` stands, metres: nearer to the table than in the asset, as in LeRobot's Meta-World."""
+
+CLOSE = Pose(lookat=(0.02, 0.63, 0.11), distance=1.08, azimuth=142.0, elevation=-32.0)
+"""Where the camera `close` stands: `corner2`'s side, but the part of the table where things happen fills the
+picture, so that a puck is several pixels wide at 96 pixels."""
 
 _REACH_OF_OBJECTS = 2.0
 """Observed objects and goals are clipped to this distance per axis, metres: the room is smaller."""
@@ -49,8 +54,8 @@ class MetaWorldEnv(RobotEnv):
 
     @classmethod
     def camera_names(cls) -> tuple[str, ...]:
-        """Names of the cameras in every Meta-World scene."""
-        return tuple(CAMERAS)
+        """Names of the cameras in every Meta-World scene, and `close`, our own."""
+        return ("close", *CAMERAS)
 
     def _build(self) -> None:
         ensure_gl_backend()
@@ -133,6 +138,8 @@ class MetaWorldEnv(RobotEnv):
 
         size = (self.image_size, self.image_size)
         model, data = self._sim.model, self._sim.data
+        if self.camera == "close":
+            return FastCamera(model, data, CLOSE, size)
         return FastCamera(model, data, self.camera, size, rotate180=CAMERAS[self.camera])
 
     def _release(self) -> None:
