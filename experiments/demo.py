@@ -18,7 +18,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Table
 
 from robometer_rl.envs.experts import make_expert
@@ -33,8 +33,8 @@ __all__ = ["DemoConfig", "Played", "demo", "main", "play"]
 
 FPS = 25.0
 """Frames per second of the overlay video; each frame is one step."""
-HALF_WAY = 0.5
-"""Quality, as the simulator grades it, at which the half-way episode stops."""
+HALF_WAY = 0.3
+"""Quality, as the simulator grades it, at which the half-way episode stops; its momentum takes it further."""
 
 Policy = Callable[[NDArray[np.float32], dict[str, Any]], NDArray[np.float32]]
 """From observation and info to an action."""
@@ -44,14 +44,16 @@ Policy = Callable[[NDArray[np.float32], dict[str, Any]], NDArray[np.float32]]
 class DemoConfig:
     """Options of `robometer-rl demo`."""
 
-    tasks: tuple[str, ...] = ("metaworld/window-open-v3", "robosuite/Lift")
+    tasks: tuple[str, ...] = ("metaworld/door-open-v3", "robosuite/Lift")
     """Ids of the worlds to show."""
     model: str = "compact"
     """Reward model: "compact", a folder with a checkpoint, or "package.module:Factory"."""
     out: Path = Path("out/demo")
     """Folder for the figure and the video."""
-    horizon: int = 120
-    """Steps of each episode."""
+    horizon: int = 150
+    """Most steps of an episode."""
+    linger: int = 20
+    """Steps that the expert stays after it is done; the other episodes take as long as the expert's."""
     seed: int = 0
     """Seed of the starting positions and of the random policy."""
 
@@ -93,9 +95,9 @@ def demo(config: DemoConfig) -> list[Played]:
         ImportError: the suite of a task is not installed; the message is the command that installs it.
     """
     if not config.tasks:
-        raise ValueError("tasks is empty; expected ids such as 'metaworld/window-open-v3'")
-    if config.horizon < 1:
-        raise ValueError(f"horizon must be at least 1 step, got {config.horizon}")
+        raise ValueError("tasks is empty; expected ids such as 'metaworld/door-open-v3'")
+    if config.horizon < 1 or config.linger < 0:
+        raise ValueError(f"horizon must be at least 1 and linger 0, got {config.horizon} and {config.linger}")
     console = Console()
     console.print("Every environment below is wrapped in one line:", style="bold")
     console.print(
@@ -103,21 +105,29 @@ def demo(config: DemoConfig) -> list[Played]:
     )
     start = time.perf_counter()
     threshold = float(load_reward_model(config.model).success_threshold)
-    plan = [(task, kind) for task in config.tasks for kind in KINDS]
-    played = [play(task, kind, config, threshold) for task, kind in track(plan, "playing", console=console)]
+    played: list[Played] = []
+    with Progress(console=console) as bar:
+        playing = bar.add_task("playing", total=len(config.tasks) * len(KINDS))
+        for task in config.tasks:
+            steps = None
+            for kind in KINDS:
+                played.append(play(task, kind, config, threshold, steps))
+                steps = steps or len(played[-1].episode.frames)
+                bar.advance(playing)
     console.print(_table(played, threshold))
     rows = [[game.episode for game in played if game.task == task] for task in config.tasks]
     figure, video = config.out / "demo.png", config.out / "demo.mp4"
     config.out.mkdir(parents=True, exist_ok=True)
     columns = [list(column) for column in zip(*rows, strict=True)]
     draw_sheet(columns, "What the learned reward sees", width=1000 * len(rows)).save(figure)
-    write_mp4(video, track(draw_mosaic(rows), "drawing", total=config.horizon, console=console), FPS)
+    length = max(len(game.episode.frames) for game in played)
+    write_mp4(video, track(draw_mosaic(rows), "drawing", total=length, console=console), FPS)
     console.print(f"figure: {figure}\nvideo:  {video}", highlight=False, soft_wrap=True)
     console.print(f"{len(played)} episodes in {time.perf_counter() - start:.0f} s")
     return played
 
 
-def play(task_id: str, kind: str, config: DemoConfig, threshold: float) -> Played:
+def play(task_id: str, kind: str, config: DemoConfig, threshold: float, steps: int | None = None) -> Played:
     """Play one episode through the wrapper.
 
     Args:
@@ -125,6 +135,7 @@ def play(task_id: str, kind: str, config: DemoConfig, threshold: float) -> Playe
         kind: "expert", "half-way" or "random".
         config: model, horizon and seed.
         threshold: success probability from which the model counts the task as done, for the picture.
+        steps: length of the episode; None ends it `config.linger` steps after it is truly done.
 
     Returns:
         The episode with its learned and its true scores.
@@ -136,10 +147,12 @@ def play(task_id: str, kind: str, config: DemoConfig, threshold: float) -> Playe
     obs, info = env.reset(seed=config.seed)
     policy = KINDS[kind](env, np.random.default_rng(config.seed))
     frames, rewards, infos = [], [], []
-    over = False
+    over, done = False, 0
     while not over:
         obs, reward, terminated, truncated, info = env.step(policy(obs, info))
-        over = terminated or truncated
+        done += bool(info["is_success"])
+        enough = done > config.linger if steps is None else len(frames) + 1 >= steps
+        over = terminated or truncated or enough
         frames.append(env.render())
         rewards.append(float(reward))
         infos.append(info)
@@ -207,21 +220,33 @@ def _column(infos: Sequence[dict[str, Any]], key: str) -> NDArray[np.float32]:
 
 def _table(played: Sequence[Played], threshold: float) -> Table:
     """The truth beside what the model says."""
-    table = Table(title="Truth and learned scores", title_style="bold")
+    table = Table(title="Truth and learned scores", title_style="bold", collapse_padding=True)
+    table.add_column("world")
+    table.add_column("episode")
     for name, style in (
-        ("world", ""), ("episode", ""), ("truly done", "bold"), ("learned return", "blue"),
-        ("final progress", "blue"), ("max success", "green"), ("steps", ""), ("wall time", ""),
-    ):  # fmt: skip
-        table.add_column(name, style=style, justify="left" if name in ("world", "episode") else "right")
+        ("truly\ndone", "bold"),
+        ("learned\nreturn", "blue"),
+        ("final\nprogress", "blue"),
+        ("max\nsuccess", "green"),
+        ("steps", ""),
+        ("wall\ntime", ""),
+    ):
+        table.add_column(name, style=style, justify="right", no_wrap=True)
     for game in played:
         episode = game.episode
         assert episode.truth is not None
         seen = float(episode.success.max())
         table.add_row(
-            game.task, game.kind, "yes" if episode.truth.any() else "no", f"{game.learned_return:.1f}",
-            f"{episode.progress[-1]:.2f}", f"{seen:.2f}{' *' if seen >= threshold else '  '}",
-            str(len(episode.frames)), f"{game.seconds:.1f} s",
-        )  # fmt: skip
+            get_task(game.task).name,
+            game.kind,
+            "yes" if episode.truth.any() else "no",
+            f"{game.learned_return:.1f}",
+            f"{episode.progress[-1]:.2f}",
+            f"{seen:.2f}{' *' if seen >= threshold else '  '}",
+            str(len(episode.frames)),
+            f"{game.seconds:.1f} s",
+            end_section=game.kind == list(KINDS)[-1],
+        )
     table.caption = f"* the model calls it done (success of {threshold:.2f} or more)"
     return table
 

@@ -1,8 +1,8 @@
 """The command line: `robometer-rl score | demo | collect | fit | evaluate`.
 
-A command is a row in `COMMANDS`: the module that holds its `main(argv)` and one line of help. `main` reads its
-options into one frozen dataclass and runs. Nothing is imported before its command is called, so that the help
-comes at once.
+A command is a row in `COMMANDS`: the module that holds its `main(argv)` and one line of help. `main` reads
+its options into one frozen dataclass and runs. Nothing is imported before its command is called, so that the
+help comes at once.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] | No
         commands: the table of commands; None is `COMMANDS`.
 
     Returns:
-        The exit status: 0 done, 2 wrong use or input, 130 interrupted.
+        The exit status: the command's own, 0 where it returns none; 2 wrong input; 130 interrupted.
     """
     commands = COMMANDS if commands is None else commands
     words = list(sys.argv[1:] if argv is None else argv)
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] | No
         print(_unknown(name, commands), file=sys.stderr)
         return 2
     try:
-        importlib.import_module(commands[name].module).main(rest)
+        status = importlib.import_module(commands[name].module).main(rest)
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get(TRACEBACK):
             raise
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] | No
     except KeyboardInterrupt:
         print(f"robometer-rl {name}: interrupted", file=sys.stderr)
         return 130
-    return 0
+    return status or 0
 
 
 def _usage(commands: Mapping[str, Command]) -> str:

@@ -1,7 +1,7 @@
 """Pictures of scored videos, drawn with Pillow alone: filmstrip and curves, a sheet of them, overlay frames.
 
-Everything here is a pure function of its arguments. In every picture progress is blue, success is green, and a
-pale green ground marks the frames where the task truly is done.
+Everything here is a pure function of its arguments. In every picture progress is blue, success is green, and
+a pale green ground marks the frames where the task truly is done.
 """
 
 from __future__ import annotations

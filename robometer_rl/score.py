@@ -183,9 +183,9 @@ def _notice(name: str, model: RewardModel) -> Panel:
     else:
         text = (
             f"The model {name!r} was trained on {len(worlds)} simulated tasks and nothing else: "
-            f"{_grouped(worlds)}. It has never seen a real robot, nor any other camera or scene. On those its "
-            "curves show that the pipeline runs, not how well the robot did: fit it on a few demonstrations, "
-            "or use a larger model."
+            f"{_grouped(worlds)}. It has never seen a real robot, nor any other camera or scene. On those "
+            "its curves show that the pipeline runs, not how well the robot did: fit it on a few "
+            "demonstrations, or use a larger model."
         )
     return Panel(text, title="What this model has seen", border_style="yellow")
 

@@ -1,7 +1,7 @@
 """Videos in, videos out: every way a video is stored becomes uint8 `(T, H, W, 3)` RGB.
 
 Read are video files (through ffmpeg), animated gifs, numpy arrays and folders of images. Bad input is named
-together with what was expected, since a model would score a transposed or wrongly scaled video without complaint.
+together with what was expected, since a model would score a transposed or wrongly scaled video all the same.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
     """Read a video file, a gif, a numpy array or a folder of images.
 
     Args:
-        path: mp4 (mov, avi, mkv, webm, m4v), gif, npy, npz, or a folder of png, jpg, bmp or webp images, which
-            are taken in the order of the numbers in their names. Arrays are uint8 `(T, H, W, 3)`; an npz file
-            holds one array, or names it `frames`, and may hold the scalar `fps`.
+        path: mp4 (mov, avi, mkv, webm, m4v), gif, npy, npz, or a folder of png, jpg, bmp or webp images,
+            which are taken in the order of the numbers in their names. Arrays are uint8 `(T, H, W, 3)`; an
+            npz file holds one array, or names it `frames`, and may hold the scalar `fps`.
         fps: keep about so many frames per second, always the first and the last one. None keeps all.
 
     Returns:
