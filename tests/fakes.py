@@ -14,11 +14,13 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from robometer_rl import RobometerReward
 from robometer_rl.rewards.protocol import Scores
 
 MODEL = "robometer_test_fakes:FakeRewardModel"
 WORLD = "fake/count"
 SENTENCE = "count up"
+ACTION = np.zeros(2, dtype=np.float32)
 Format = Literal["hwc", "chw", "float", "gray", "nan", "none"]
 
 
@@ -182,3 +184,23 @@ class FakeStream:
 
 
 gym.register(id="RobometerTest/Count-v0", entry_point="robometer_test_fakes:FakeEnv")
+
+
+def make(env: dict[str, Any] | None = None, **options: Any) -> RobometerReward:
+    """Wraps a `FakeEnv(**env)` with the fake model; the options are the wrapper's."""
+    return RobometerReward(FakeEnv(**(env or {})), **{"task": SENTENCE, "model": MODEL, **options})
+
+
+def play(env: gym.Env[Any, Any], steps: int = 1000) -> list[tuple[float, bool, bool, dict[str, Any]]]:
+    """Steps until the episode ends, or so many times: (reward, terminated, truncated, info) of each."""
+    rows: list[tuple[float, bool, bool, dict[str, Any]]] = []
+    while len(rows) < steps and not (rows and (rows[-1][1] or rows[-1][2])):
+        _, reward, terminated, truncated, info = env.step(ACTION)
+        rows.append((float(reward), terminated, truncated, info))
+    return rows
+
+
+def rewards(env: gym.Env[Any, Any], steps: int = 1000) -> list[float]:
+    """The rewards of an episode, or of its first steps."""
+    env.reset(seed=0)
+    return [row[0] for row in play(env, steps)]

@@ -90,7 +90,7 @@ def test_an_entry_point_needs_no_torch(tmp_path: Path) -> None:
     """In a fresh interpreter, since other tests import torch into this one."""
     module = tmp_path / "tiny_model.py"
     module.write_text(
-        "class Tiny:\n    score = prefer = stream = print\n    success_threshold = 0.5\n    trained_worlds = ()\n"
+        "class Tiny:\n    score = prefer = stream = print\n    success_threshold, trained_worlds = 0.5, ()\n"
     )
     code = (
         f"import sys; sys.path.append({str(tmp_path)!r})\n"

@@ -1,4 +1,4 @@
-"""The wrapped environment before Gymnasium's checker and Stable-Baselines3's, any warning that is not listed being an error."""
+"""The wrapped environment before both checkers; any warning that is not listed is an error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VARIANTS: list[dict[str, Any]] = [
 def _strict() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # Said of every wrapper: the checker prefers the bare environment, and the wrapper is what is checked here.
+        # Said of every wrapper, and a wrapper is what is checked here.
         warnings.filterwarnings("ignore", message=".*is different from the unwrapped version.*")
         yield
 

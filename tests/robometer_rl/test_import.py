@@ -50,7 +50,7 @@ def test_every_public_name_is_there_and_listed() -> None:
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'Robometer'; it offers .*RobometerReward"):
+    with pytest.raises(AttributeError, match=r"no attribute 'Robometer'; it offers .*RobometerReward"):
         robometer_rl.Robometer  # noqa: B018
 
 

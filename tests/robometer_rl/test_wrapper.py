@@ -1,54 +1,14 @@
-"""Every number here can be added up on paper: progress is the counter / 100, success 0.9 above 80, else 0.1."""
+"""Every number here can be added up on paper: progress is counter / 100, success 0.9 above 80, else 0.1."""
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
-import pickle
-import warnings
-from types import ModuleType
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
-from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
-
-from robometer_rl import RobometerReward, scorer
-from robometer_rl.scorer import UnseenWorldWarning
-
-MODEL = "robometer_test_fakes:FakeRewardModel"
-ACTION = np.zeros(2, dtype=np.float32)
-Row = tuple[float, bool, bool, dict[str, Any]]
-
-
-@pytest.fixture
-def make(fakes: ModuleType) -> Any:
-    """Wraps a FakeEnv; keyword arguments of the environment come as `env={...}`."""
-
-    def wrap(env: dict[str, Any] | None = None, **options: Any) -> RobometerReward:
-        return RobometerReward(
-            fakes.FakeEnv(**(env or {})), **{"task": "count up", "model": MODEL, **options}
-        )
-
-    return wrap
-
-
-def play(env: gym.Env[Any, Any], steps: int = 1000) -> list[Row]:
-    """Steps until the episode ends, or the given number of times."""
-    rows: list[Row] = []
-    while len(rows) < steps and not (rows and (rows[-1][1] or rows[-1][2])):
-        _, reward, terminated, truncated, info = env.step(ACTION)
-        rows.append((float(reward), terminated, truncated, info))
-    return rows
-
-
-def rewards(env: gym.Env[Any, Any], steps: int = 1000) -> list[float]:
-    env.reset(seed=0)
-    return [row[0] for row in play(env, steps)]
-
+from robometer_test_fakes import ACTION, MODEL, make, play, rewards
 
 # Rewards known by hand.
 
@@ -65,24 +25,24 @@ def rewards(env: gym.Env[Any, Any], steps: int = 1000) -> list[float]:
         ({"shaping": "progress", "env_weight": 1}, [11.1, 12.2, 13.3]),
     ],
 )
-def test_rewards_of_an_episode(make: Any, options: dict[str, Any], expected: list[float]) -> None:
+def test_rewards_of_an_episode(options: dict[str, Any], expected: list[float]) -> None:
     assert rewards(make({"horizon": 3, "pace": 10}, **options)) == pytest.approx(expected, abs=1e-6)
 
 
-def test_success_bonus_is_paid_above_the_threshold(make: Any) -> None:
+def test_success_bonus_is_paid_above_the_threshold() -> None:
     env = make({"horizon": 3, "pace": 30}, shaping="progress", success_bonus=5.0)
     assert rewards(env) == pytest.approx([0.3, 0.6, 0.9 + 5.0])
     env = make({"horizon": 3, "pace": 30}, shaping="progress", success_bonus=5.0, success_threshold=0.95)
     assert rewards(env) == pytest.approx([0.3, 0.6, 0.9])
 
 
-def test_potential_is_zero_on_termination_not_on_truncation(make: Any) -> None:
+def test_potential_is_zero_on_termination_not_on_truncation() -> None:
     options = {"shaping": "potential", "gamma": 1.0}
     assert rewards(make({"horizon": 2, "pace": 10}, **options)) == pytest.approx([0.1, 0.1])
     assert rewards(make({"terminate_at": 2, "pace": 10}, **options)) == pytest.approx([0.1, -0.1])
 
 
-def test_types_and_info_of_every_step(make: Any) -> None:
+def test_types_and_info_of_every_step() -> None:
     env = make({"horizon": 3, "pace": 10, "success_at": 3})
     _, info = env.reset(seed=0)
     assert info == pytest.approx({"is_success": False, "robometer/progress": 0.0, "robometer/success": 0.1})
@@ -99,13 +59,13 @@ def test_types_and_info_of_every_step(make: Any) -> None:
         assert info["is_success"] == (number == 3)
 
 
-def test_reward_is_a_python_float(make: Any) -> None:
+def test_reward_is_a_python_float() -> None:
     env = make()
     env.reset()
     assert type(env.step(ACTION)[1]) is float
 
 
-def test_success_is_reported_as_is_success_too(make: Any) -> None:
+def test_success_is_reported_as_is_success_too() -> None:
     env = make({"success_key": "success", "success_at": 1})
     assert env.reset()[1]["is_success"] is False
     assert play(env, 1)[0][3]["is_success"] is True
@@ -136,7 +96,7 @@ def test_score_every_third_and_the_last(
     assert rewards(env) == pytest.approx(expected, abs=1e-6)
 
 
-def test_unscored_steps_report_the_last_score_and_take_no_frame(make: Any, fakes: ModuleType) -> None:
+def test_unscored_steps_report_the_last_score_and_take_no_frame() -> None:
     taken: list[int] = []
 
     def camera(env: Any) -> Any:
@@ -154,7 +114,7 @@ def test_unscored_steps_report_the_last_score_and_take_no_frame(make: Any, fakes
 
 
 @pytest.mark.parametrize("end", [{"horizon": 4}, {"terminate_at": 4}])
-def test_two_episodes_equal_two_fresh_environments(make: Any, end: dict[str, int]) -> None:
+def test_two_episodes_equal_two_fresh_environments(end: dict[str, int]) -> None:
     options: dict[str, Any] = {"model": {"name": MODEL, "memory": True}, "score_every": 3, "shaping": "delta"}
     env = make({**end, "pace": 30}, **options)
     fresh = [rewards(make({**end, "pace": 30}, **options)) for _ in range(2)]
@@ -162,14 +122,14 @@ def test_two_episodes_equal_two_fresh_environments(make: Any, end: dict[str, int
     assert fresh[0] == pytest.approx([0.0, 0.0, 0.9, 0.1])
 
 
-def test_a_reset_in_the_middle_forgets_too(make: Any) -> None:
+def test_a_reset_in_the_middle_forgets_too() -> None:
     env = make({"pace": 30}, model={"name": MODEL, "memory": True}, shaping="delta")
     whole = rewards(env, 3)
     rewards(env, 2)
     assert rewards(env, 3) == whole
 
 
-def test_stepping_before_reset_or_after_the_end_is_refused(make: Any) -> None:
+def test_stepping_before_reset_or_after_the_end_is_refused() -> None:
     env = make({"horizon": 1})
     with pytest.raises(ResetNeeded, match=r"call reset\(\)"):
         env.step(ACTION)
@@ -180,7 +140,7 @@ def test_stepping_before_reset_or_after_the_end_is_refused(make: Any) -> None:
             env.step(ACTION)
 
 
-def test_same_seed_same_everything(make: Any) -> None:
+def test_same_seed_same_everything() -> None:
     first, second = ([env.reset(seed=7), *play(env)] for env in (make(), make()))
     assert json.dumps(first, default=np.ndarray.tolist) == json.dumps(second, default=np.ndarray.tolist)
 
@@ -189,7 +149,7 @@ def test_same_seed_same_everything(make: Any) -> None:
 
 
 @pytest.mark.parametrize(("patience", "length"), [(1, 9), (2, 10), (3, 11)])
-def test_predicted_success_ends_the_episode_after_its_patience(make: Any, patience: int, length: int) -> None:
+def test_predicted_success_ends_the_episode_after_its_patience(patience: int, length: int) -> None:
     env = make(
         {"horizon": 50, "pace": 10}, shaping="delta", terminate_on_success=True, success_patience=patience
     )
@@ -201,7 +161,7 @@ def test_predicted_success_ends_the_episode_after_its_patience(make: Any, patien
         env.step(ACTION)
 
 
-def test_patience_counts_scores_not_steps(make: Any) -> None:
+def test_patience_counts_scores_not_steps() -> None:
     env = make(
         {"horizon": 50, "pace": 10},
         shaping="delta",
@@ -213,14 +173,14 @@ def test_patience_counts_scores_not_steps(make: Any) -> None:
     assert len(play(env)) == 16  # scored at 120 and 160
 
 
-def test_patience_starts_anew_with_each_episode(make: Any) -> None:
+def test_patience_starts_anew_with_each_episode() -> None:
     env = make({"horizon": 9, "pace": 10}, shaping="delta", terminate_on_success=True, success_patience=2)
     for _ in range(3):
         env.reset()
         assert play(env)[-1][1:3] == (False, True)
 
 
-def test_the_threshold_defaults_to_the_checkpoints(make: Any) -> None:
+def test_the_threshold_defaults_to_the_checkpoints() -> None:
     strict = {"name": MODEL, "success_threshold": 0.95}
     options = {"shaping": "delta", "terminate_on_success": True}
     for model, threshold, length in (
@@ -234,19 +194,19 @@ def test_the_threshold_defaults_to_the_checkpoints(make: Any) -> None:
         assert len(play(env)) == length
 
 
-def test_potential_is_zero_where_predicted_success_ends(make: Any) -> None:
+def test_potential_is_zero_where_predicted_success_ends() -> None:
     env = make({"pace": 50}, shaping="potential", gamma=1.0, terminate_on_success=True)
     assert rewards(env) == pytest.approx([0.5, -0.5])
 
 
-def test_absolute_shapings_with_early_end_are_refused(make: Any) -> None:
+def test_absolute_shapings_with_early_end_are_refused() -> None:
     with pytest.raises(ValueError, match=r"pays for loitering.*shift=-1"):
         make(terminate_on_success=True)
     make(terminate_on_success=True, shift=-1.0)
     make(terminate_on_success=True, success_bonus=200.0)
 
 
-def test_true_success_pays_and_ends_only_where_named(make: Any) -> None:
+def test_true_success_pays_and_ends_only_where_named() -> None:
     world = {"horizon": 4, "pace": 10, "success_at": 2}
     plain = make(world, shaping="progress")
     assert rewards(plain) == pytest.approx([0.1, 0.2, 0.3, 0.4])
@@ -263,7 +223,7 @@ def test_true_success_pays_and_ends_only_where_named(make: Any) -> None:
     assert ended.ground_truth["terminate_on_true_success"] is True
 
 
-def test_ground_truth_options_need_an_environment_that_tells(make: Any) -> None:
+def test_ground_truth_options_need_an_environment_that_tells() -> None:
     env = make({"success_key": None}, true_success_bonus=1.0)
     env.reset()
     with pytest.raises(RuntimeError, match='need info\\["is_success"\\]'):
@@ -273,17 +233,17 @@ def test_ground_truth_options_need_an_environment_that_tells(make: Any) -> None:
 # Frames.
 
 
-def test_cameras_are_averaged(make: Any) -> None:
+def test_cameras_are_averaged() -> None:
     env = make({"images": True, "pace": 20, "horizon": 3}, frames=["front", "side"], shaping="progress")
     assert rewards(env) == pytest.approx([0.3, 0.6, 0.8])  # (0.2 + 0.4) / 2, (0.4 + 0.8) / 2, (0.6 + 1.0) / 2
 
 
 @pytest.mark.parametrize("options", [{"frame_format": "chw"}, {"frame_format": "float"}, {"size": 40}])
-def test_frame_forms_change_no_score(make: Any, options: dict[str, Any]) -> None:
+def test_frame_forms_change_no_score(options: dict[str, Any]) -> None:
     assert rewards(make(options)) == rewards(make())
 
 
-def test_no_frames_is_an_error_that_names_the_fix(make: Any) -> None:
+def test_no_frames_is_an_error_that_names_the_fix() -> None:
     with pytest.raises(RuntimeError, match='render_mode="rgb_array"'):
         make({"render_mode": None}).reset()
 
@@ -291,215 +251,9 @@ def test_no_frames_is_an_error_that_names_the_fix(make: Any) -> None:
 @pytest.mark.parametrize(
     ("frame_format", "error"), [("gray", ValueError), ("nan", ValueError), ("none", TypeError)]
 )
-def test_bad_frames_fail_at_the_first_reset(make: Any, frame_format: str, error: type[Exception]) -> None:
+def test_bad_frames_fail_at_the_first_reset(frame_format: str, error: type[Exception]) -> None:
     env = make({"frame_format": frame_format})
     with pytest.raises(error, match=r"env.render\(\) gave"):
         env.reset()
     with pytest.raises(ResetNeeded):
         env.step(ACTION)
-
-
-# Arguments.
-
-
-@pytest.mark.parametrize(
-    ("task", "error"),
-    [(3, TypeError), (None, TypeError), (["a"], TypeError), ("", ValueError), (" \n", ValueError)],
-)
-def test_the_task_is_checked_before_anything_else(task: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match="say what the robot should do"):
-        RobometerReward(None, task=task, model=object())  # type: ignore[arg-type]
-
-
-def test_the_task_has_no_default(fakes: ModuleType) -> None:
-    with pytest.raises(TypeError, match="task"):
-        RobometerReward(fakes.FakeEnv())  # type: ignore[call-arg]
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "words"),
-    [
-        ({"model": "compcat"}, ValueError, "unknown reward model 'compcat'; choose \"compact\""),
-        ({"model": {"memory": True}}, ValueError, 'the key "name"'),
-        ({"model": json}, TypeError, "not a builtins.module"),
-        ({"frames": "front"}, ValueError, "not a source"),
-        ({"shaping": "dense"}, ValueError, "shaping='dense'"),
-        ({"scale": float("nan")}, ValueError, "scale=nan"),
-        ({"score_every": 0}, ValueError, "score_every=0"),
-        ({"score_every": 2.5}, ValueError, "score_every=2.5"),
-        ({"fill": "spread"}, ValueError, "fill='spread'.*hold, zero"),
-        ({"success_patience": 0}, ValueError, "success_patience=0"),
-        ({"success_threshold": 1.0}, ValueError, "success_threshold=1.0"),
-        ({"success_threshold": "high"}, ValueError, "success_threshold='high'"),
-        ({"true_success_bonus": float("inf")}, ValueError, "true_success_bonus=inf"),
-        ({"terminate_on_success": "yes"}, ValueError, "terminate_on_success='yes'"),
-    ],
-)
-def test_bad_options_fail_at_construction(
-    make: Any, options: dict[str, Any], error: type[Exception], words: str
-) -> None:
-    with pytest.raises(error, match=words):
-        make(**options)
-
-
-@pytest.mark.parametrize("broken", [float("nan"), 1.5, -0.1])
-def test_scores_outside_their_range_are_not_swallowed(make: Any, broken: float) -> None:
-    with pytest.raises(ValueError, match=r"returned progress=.*not all in"):
-        make(model={"name": MODEL, "broken": broken}).reset()
-
-
-def test_a_reward_that_is_not_finite_is_refused(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    env = make(env_weight=1.0)
-    env.reset()
-    inner = env.env.step
-    monkeypatch.setattr(env.env, "step", lambda action: (inner(action)[0], float("nan"), False, False, {}))
-    with pytest.raises(ValueError, match="the reward is nan, from env_reward=nan"):
-        env.step(ACTION)
-
-
-# Specs, pickling, sharing.
-
-
-def test_every_constructor_argument_is_recorded() -> None:
-    """Compares the recorded names with the signature: a forgotten one makes another environment, silently."""
-    signature = set(inspect.signature(RobometerReward.__init__).parameters) - {"self", "env"}
-    tree = ast.parse(inspect.getsource(inspect.getmodule(RobometerReward)))  # type: ignore[arg-type]
-    calls = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "RecordConstructorArgs.__init__"
-    ]
-    assert len(calls) == 1
-    assert {word.arg for word in calls[0].keywords} - {"_disable_deepcopy"} == signature
-
-
-CHANGED: dict[str, Any] = {
-    "task": "count up",
-    "model": {"name": MODEL, "memory": True, "trained_worlds": ["fake/count"]},
-    "frames": ["front", "side", "robometer_test_fakes:front_camera"],
-    "shaping": "potential",
-    "gamma": 0.9,
-    "success_bonus": 2.0,
-    "scale": 3.0,
-    "shift": -1.0,
-    "env_weight": 0.5,
-    "score_every": 2,
-    "fill": "zero",
-    "terminate_on_success": True,
-    "success_threshold": 0.4,
-    "success_patience": 2,
-    "true_success_bonus": 1.5,
-    "terminate_on_true_success": True,
-    "warn_unseen_world": False,
-}
-
-
-@pytest.mark.parametrize("through_json", [False, True])
-def test_spec_round_trip_keeps_every_option_and_every_number(through_json: bool) -> None:
-    first = RobometerReward(gym.make("RobometerTest/Count-v0", images=True, pace=20), **CHANGED)
-    spec = first.spec
-    assert spec is not None
-    again = gym.make(EnvSpec.from_json(spec.to_json()) if through_json else spec)
-    assert again.spec == spec
-    assert again.get_wrapper_attr("config") == first.config
-    recorded = spec.additional_wrappers[-1].kwargs
-    assert recorded == CHANGED
-    assert rewards(again) == rewards(first)
-
-
-def test_numpy_numbers_and_tuples_become_plain_in_the_spec() -> None:
-    env = RobometerReward(
-        gym.make("RobometerTest/Count-v0", images=True),
-        "count up",
-        MODEL,
-        frames=("front", "side"),
-        scale=np.float32(2),  # type: ignore[arg-type]
-        score_every=np.int64(2),  # type: ignore[arg-type]
-    )
-    assert env.spec is not None
-    again = gym.make(EnvSpec.from_json(env.spec.to_json()))
-    assert again.spec == env.spec
-
-
-def test_pickles_before_first_use_and_loads_nothing(make: Any, fakes: ModuleType) -> None:
-    before = fakes.FakeRewardModel.loads
-    env = make({"pace": 10}, frames=["render", fakes.front_camera])
-    copy = pickle.loads(pickle.dumps(env))
-    assert fakes.FakeRewardModel.loads == before
-    assert rewards(copy) == rewards(env)
-
-
-def test_equal_specs_share_one_model_until_all_are_closed(make: Any, fakes: ModuleType) -> None:
-    spec = {"name": MODEL, "success_threshold": 0.123}
-    before = fakes.FakeRewardModel.loads
-    envs = [make(model=spec) for _ in range(3)]
-    for env in envs:
-        env.reset()
-    assert fakes.FakeRewardModel.loads == before + 1
-    assert envs[0].reward_model is envs[1].reward_model
-    assert make(model={**spec, "memory": True}).reward_model is not envs[0].reward_model
-    for env in envs:
-        env.close()
-        env.close()
-        assert env.unwrapped.closed
-    make(model=spec).reset()
-    assert fakes.FakeRewardModel.loads == before + 3
-
-
-def test_environments_that_share_a_model_do_not_share_a_history(make: Any) -> None:
-    spec = {"name": MODEL, "memory": True}
-    alone = rewards(make({"pace": 10}, model=spec))
-    one, other = make({"pace": 10}, model=spec), make({"pace": 99}, model=spec)
-    one.reset(seed=0)
-    other.reset(seed=0)
-    got = []
-    for _ in range(10):
-        got.append(one.step(ACTION)[1])
-        other.step(ACTION)
-    assert got == alone
-
-
-def test_a_closed_environment_can_be_reset_again(make: Any) -> None:
-    env = make()
-    first = rewards(env)
-    env.close()
-    assert rewards(env) == first
-
-
-# Worlds that the checkpoint never saw.
-
-
-@pytest.fixture
-def _fresh_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scorer, "_warned", set())
-
-
-@pytest.mark.usefixtures("_fresh_warnings")
-def test_an_unseen_world_is_warned_about_once_with_the_way_out(make: Any) -> None:
-    env = make({"world": "fake/other"})
-    with pytest.warns(UnseenWorldWarning, match="'fake/other'.*robometer-rl fit.*larger model.*fake/count"):
-        env.reset()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        env.reset()
-        make({"world": "fake/other"}).reset()
-    with pytest.warns(UnseenWorldWarning, match="fake/third"):
-        make({"world": "fake/third"}).reset()
-
-
-@pytest.mark.usefixtures("_fresh_warnings")
-def test_a_foreign_environment_is_named_by_id_or_class(make: Any) -> None:
-    with pytest.warns(UnseenWorldWarning, match="'FakeEnv'"):
-        make({"world": None}).reset()
-    env = RobometerReward(gym.make("RobometerTest/Count-v0", world=None), "count up", MODEL)
-    with pytest.warns(UnseenWorldWarning, match="'RobometerTest/Count-v0'"):
-        env.reset()
-
-
-@pytest.mark.usefixtures("_fresh_warnings")
-def test_the_warning_can_be_silenced_and_general_models_give_none(make: Any) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        make({"world": "fake/other"}, warn_unseen_world=False).reset()
-        make({"world": "fake/other"}, model={"name": MODEL, "trained_worlds": ["*"]}).reset()
-        make().reset()
