@@ -87,9 +87,7 @@ def test_success_is_reported_as_is_success_too() -> None:
     ],
 )
 @pytest.mark.parametrize("end", ["horizon", "terminate_at"])
-def test_score_every_third_and_the_last(
-    make: Any, end: str, options: dict[str, Any], expected: list[float]
-) -> None:
+def test_score_every_third_and_the_last(end: str, options: dict[str, Any], expected: list[float]) -> None:
     env = make({end: 7, "pace": 10}, score_every=3, **options)
     if end == "terminate_at" and options["shaping"] == "potential":
         expected = [*expected[:-1], -0.6]
