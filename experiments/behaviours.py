@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .motions import OPEN, SHUT, Drift, Pace, burst, jitter, still, straight, swaying, wandering, white
+from .motions import OPEN, SHUT, Drift, Pace, burst, damp_turns, jitter, still, straight, swaying, wandering, white
 from .stage import Done, Stage
 
 Move = tuple[NDArray[np.float32], float]
@@ -23,8 +23,24 @@ Move = tuple[NDArray[np.float32], float]
 ROOM = np.array([0.22, 0.22, 0.12])
 """Half size of the space random points are drawn from, around the start of the hand, metres."""
 
-UNIT_METRES = {"metaworld": 0.01, "robosuite": 0.05}
-"""Metres that a motion number of 1 asks for in one control step."""
+@dataclass(frozen=True)
+class World:
+    """What differs between the suites.
+
+    Attributes:
+        unit: Metres that the hand moves in one control step at a motion number of 1.
+        sway: Largest smooth noise, as a share of full speed, under which an expert still succeeds now and then.
+    """
+
+    unit: float
+    sway: float
+
+
+WORLDS = {"metaworld": World(unit=0.01, sway=0.5), "robosuite": World(unit=0.012, sway=0.25)}
+"""Suite -> its measures; robosuite's arm makes far less than the 0.05 m a step that its action asks for."""
+
+_BRAKE_ABOVE = 0.012
+"""Lead of the commanded hand over the real one, in metres, above which a pause first brakes: at rest it is 4 mm."""
 
 
 class Policy(Protocol):
@@ -32,6 +48,10 @@ class Policy(Protocol):
 
     def action(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns an action inside the action box."""
+
+
+def _no_lead() -> NDArray[np.float64]:
+    return np.zeros(3)
 
 
 @dataclass
@@ -42,22 +62,24 @@ class Scene:
         stage: Where it acts.
         rng: Source of all that is drawn.
         typical: Full-speed steps that the expert typically needs in this task.
-        unit: Metres that a motion of 1 asks for.
+        world: The measures of its suite.
         expert: The task's own, reset together with the stage.
         rehearsal: A success from this very start, step by step; empty where the kind needs none.
         ease: 0 at the first try and up to 1 at the last: later tries are easier to get right.
-        other: Another task's policy and its name; None where there is none.
+        other: Another task's policy and its name; None where there is none. For `undone`, the inverse task's.
+        lead: How far the commanded hand is ahead of the real one now, metres, `(3,)`.
         detail: Filled in by the behaviour: what it drew.
     """
 
     stage: Stage
     rng: np.random.Generator
     typical: float
-    unit: float
+    world: World
     expert: Policy | None = None
     rehearsal: Sequence[Done] = ()
     ease: float = 0.0
     other: tuple[str, Policy] | None = None
+    lead: Callable[[], NDArray[np.float64]] = _no_lead
     detail: str = ""
 
 
@@ -65,11 +87,29 @@ Behaviour = Callable[[Scene], Iterator[Move]]
 """Acts on a scene's stage, move by move; whoever iterates makes the steps."""
 
 
-def hold(scene: Scene, steps: int, gripper: float | None = None) -> Iterator[Move]:
-    """Rests: no motion, the gripper as it is (or as told)."""
-    command = scene.stage.gripper if gripper is None else gripper
-    for _ in range(steps):
-        yield still(scene.stage.size, command), 0.0
+def hold(scene: Scene, steps: int, gripper: float | None = None, brake: bool = True) -> Iterator[Move]:
+    """Rests: no motion, the gripper as it is (or as told).
+
+    Where the commanded hand runs ahead of the real one, as it does while something is pushed, the first steps take the
+    lead back: otherwise the robot would go on working in its pause.
+
+    Args:
+        scene: The scene.
+        steps: How long.
+        gripper: Its command; None keeps the last one.
+        brake: False keeps up the pressure, as one does on a button that is already down.
+
+    Yields:
+        Moves.
+    """
+    stage = scene.stage
+    command = stage.gripper if gripper is None else gripper
+    for step in range(steps):
+        lead = scene.lead()
+        action = still(stage.size, command)
+        if brake and step < 8 and float(np.abs(lead).max()) > _BRAKE_ABOVE:
+            action[:3] = np.clip(-lead / scene.world.unit, -1.0, 1.0)
+        yield action, 0.0
 
 
 def act(motion: NDArray[np.float64], gripper: float) -> NDArray[np.float32]:
@@ -155,7 +195,7 @@ def work(scene: Scene, plan: Work, until: Callable[[], bool]) -> Iterator[Move]:
         speed = pace.step()
         motion = speed * np.asarray(expert.action(stage.obs), dtype=np.float64)
         gripper = motion[-1] / speed
-        motion = motion[:-1] + drift.step() + rng.normal(0.0, plan.noise, stage.motion_size)
+        motion = motion[:-1] + damp_turns(drift.step() + rng.normal(0.0, plan.noise, stage.motion_size))
         tick = max(0.0, speed - debt)
         debt = max(0.0, debt - speed)
         yield act(motion, gripper), tick
@@ -219,7 +259,7 @@ def noisy_success(scene: Scene) -> Iterator[Move]:
     after = int(rng.integers(5, 26))
     times = np.sort(rng.uniform(0.0, 0.9, int(rng.integers(0, 3)))) * scene.typical
     base = draw_work(scene, scene.typical, scene.stage.left - after - 30 * len(times), most_pauses=2)
-    sway = float(rng.uniform(0.15, 0.5)) * (1.0 - 0.75 * scene.ease)
+    sway = scene.world.sway * float(rng.uniform(0.3, 1.0)) * (1.0 - 0.8 * scene.ease**0.5)
     plan = Work(base.slowest, base.noise, sway, base.pauses, tuple(times.tolist()))
     scene.detail = f"sway {sway:.2f}, {len(times)} detours"
     yield from work(scene, plan, lambda: scene.stage.success)
@@ -229,7 +269,7 @@ def noisy_success(scene: Scene) -> Iterator[Move]:
 def _afterwards(scene: Scene, steps: int) -> Iterator[Move]:
     """After the success the expert goes on, or rests."""
     if scene.rng.random() < 0.5:
-        yield from hold(scene, steps)
+        yield from hold(scene, steps, brake=False)
         return
     ends = len(scene.stage.done) + steps
     yield from work(scene, Work(slowest=0.5), lambda: len(scene.stage.done) >= ends)
@@ -275,19 +315,34 @@ def _part(rehearsal: Sequence[Done], share: float) -> Iterator[Move]:
 
 
 def undone(scene: Scene) -> Iterator[Move]:
-    """The expert goes some way, then takes its own steps back."""
+    """The expert goes some way; then its steps are taken back, or the inverse task's policy undoes what they did."""
     rng, stage = scene.rng, scene.stage
     # Where going back leaves the object in its new place, later tries turn round earlier.
-    share = float(rng.uniform(0.45 - 0.2 * scene.ease, 0.90 - 0.45 * scene.ease))
+    share = float(rng.uniform(0.45 - 0.3 * scene.ease, 0.90 - 0.6 * scene.ease))
+    if scene.other is not None:
+        # The inverse task's policy only makes a difference once the object has moved.
+        share = float(rng.uniform(0.65, 0.9 - 0.1 * scene.ease))
     after = int(rng.integers(3, 20))
     yield from _part(scene.rehearsal, share)
-    scene.detail = f"{share:.2f} of the way and back"
-    forward = list(stage.done)
+    forward, reached = list(stage.done), stage.clock
     yield from hold(scene, int(rng.integers(0, 16)))
-    for done in reversed(forward):
-        if done.tick > 0.0:
-            yield act(-done.action[:-1].astype(np.float64), float(done.action[-1])), -done.tick
+    if scene.other is None:
+        scene.detail = f"{share:.2f} of the way and back"
+        yield from _take_back(forward)
+    else:
+        name, policy = scene.other
+        scene.detail = f"{share:.2f} of the way, then {name}"
+        limit = stage.left - after
+        for action, _ in islice(_foreign(scene, policy), limit):
+            yield action, -reached / limit
     yield from hold(scene, after)
+
+
+def _take_back(forward: Sequence[Done]) -> Iterator[Move]:
+    """The steps negated, in reverse order, without the pauses; each with the gripper as it was then."""
+    for done in reversed(forward):
+        if done.tick > 0.0 or np.any(done.action[:-1]):
+            yield act(-done.action[:-1].astype(np.float64), float(done.action[-1])), -done.tick
 
 
 def random(scene: Scene) -> Iterator[Move]:
@@ -300,7 +355,7 @@ def random(scene: Scene) -> Iterator[Move]:
     size = stage.motion_size
     motions = {
         "swaying": lambda: swaying(rng, size, rng.uniform(0.3, 1.0)),
-        "wandering": lambda: wandering(rng, size, scene.unit, ROOM, rng.uniform(0.3, 1.0)),
+        "wandering": lambda: wandering(rng, size, scene.world.unit, ROOM, rng.uniform(0.3, 1.0)),
         "white": lambda: white(rng, size, rng.uniform(0.4, 1.0)),
         "hardly": lambda: jitter(rng, size, rng.uniform(0.02, 0.3)),
     }
@@ -317,18 +372,25 @@ def random(scene: Scene) -> Iterator[Move]:
 
 
 def other_task(scene: Scene) -> Iterator[Move]:
-    """Works with a purpose, but on something else: another task's policy, or a grasp or a wave beside the object."""
+    """Works with a purpose, but on something else: another task's policy, or a grasp or a wave beside the object.
+
+    """
     steps = _length(scene)
     if scene.other is None:
         yield from islice(_elsewhere(scene), steps)
         return
     scene.detail, policy = scene.other
+    yield from islice(_foreign(scene, policy), steps)
+
+
+def _foreign(scene: Scene, policy: Policy) -> Iterator[Move]:
+    """A policy that is not this task's expert, at a changing pace; without end."""
     stage, rng = scene.stage, scene.rng
     pace = Pace(rng, 0.5)
-    for _ in range(steps):
-        speed = pace.step()
+    while True:
         action = np.asarray(policy.action(stage.obs), dtype=np.float64)
-        yield act(speed * action[:-1] + rng.normal(0.0, 0.03, stage.motion_size), action[-1]), 0.0
+        motion = pace.step() * action[:-1] + rng.normal(0.0, 0.03, stage.motion_size)
+        yield act(motion, float(action[-1])), 0.0
 
 
 def _elsewhere(scene: Scene) -> Iterator[Move]:
@@ -348,13 +410,13 @@ def _elsewhere(scene: Scene) -> Iterator[Move]:
         else:
             ways = [np.array([*aside, 0.0]), np.array([*aside, low])]
         for target in ways:
-            for motion in straight(here, target, size, scene.unit, speed):
+            for motion in straight(here, target, size, scene.world.unit, speed):
                 yield act(motion, OPEN), 0.0
             here = target
         if style == "grasp beside":
             yield from hold(scene, 12, gripper=SHUT)
             lifted = here + np.array([0.0, 0.0, 0.2])
-            for motion in straight(here, lifted, size, scene.unit, speed):
+            for motion in straight(here, lifted, size, scene.world.unit, speed):
                 yield act(motion, SHUT), 0.0
             here = lifted
             yield from hold(scene, int(rng.integers(5, 30)))

@@ -253,13 +253,14 @@ def _studio(config: CollectConfig, task: str) -> Any:
     from robometer_rl.envs.experts import make_expert
     from robometer_rl.envs.make import make_env
 
+    from .stage import horizon
     from .studio import Studio
 
     key = f"{task} {config.frame_every} {config.image_size} {config.max_steps} {config.tries}"
     if key not in _studios:
         while len(_studios) >= _KEPT_STUDIOS:
             _studios.pop(next(iter(_studios))).close()
-        env = make_env(task, horizon=config.max_steps + 1, image_size=config.image_size)
+        env = make_env(task, horizon=horizon(config.max_steps), image_size=config.image_size)
         _studios[key] = Studio(env, make_expert, config.frame_every, config.max_steps, config.tries)
     return _studios[key]
 

@@ -1,7 +1,7 @@
 """How a robot may move when no expert tells it: noise, pace, pauses and wandering, as streams of actions.
 
-An action is a row of motion numbers and, last, the gripper's command. `unit` is the distance in metres that one motion
-number of 1 asks for in one control step: it makes the same motion possible in worlds whose actions differ in size.
+An action is a row of motion numbers and, last, the gripper's command. `unit` is the distance in metres that a motion
+number of 1 moves the hand in one control step: it makes the same motion possible in worlds whose actions differ in size.
 """
 
 from __future__ import annotations
@@ -75,6 +75,18 @@ def still(size: int, gripper: float) -> NDArray[np.float32]:
     return action
 
 
+def damp_turns(move: Vector) -> Vector:
+    """Less of the motion numbers after the first three, which turn the wrist: full-size ones wind the arm up.
+
+    Args:
+        move: Motion, `(size,)`.
+
+    Returns:
+        A new motion.
+    """
+    return np.concatenate([move[:3], 0.15 * move[3:]])
+
+
 def burst(rng: np.random.Generator, size: int, steps: int, strength: float) -> Iterator[Vector]:
     """A short push in one random direction.
 
@@ -105,7 +117,7 @@ def jitter(rng: np.random.Generator, size: int, strength: float) -> Iterator[Vec
     """
     before = np.zeros(size)
     while True:
-        now = _damp_turns(rng.normal(0.0, strength, size))
+        now = damp_turns(rng.normal(0.0, strength, size))
         yield now - before
         before = now
 
@@ -122,7 +134,7 @@ def white(rng: np.random.Generator, size: int, strength: float) -> Iterator[Vect
         Motion, float64 `(size,)`, without end.
     """
     while True:
-        yield _damp_turns(rng.normal(0.0, strength, size))
+        yield damp_turns(rng.normal(0.0, strength, size))
 
 
 def swaying(rng: np.random.Generator, size: int, strength: float) -> Iterator[Vector]:
@@ -138,7 +150,7 @@ def swaying(rng: np.random.Generator, size: int, strength: float) -> Iterator[Ve
     """
     drift = Drift(rng, size, strength, 12.0)
     while True:
-        yield _damp_turns(drift.step())
+        yield damp_turns(drift.step())
 
 
 def wandering(rng: np.random.Generator, size: int, unit: float, reach: Vector, speed: float) -> Iterator[Vector]:
@@ -147,7 +159,7 @@ def wandering(rng: np.random.Generator, size: int, unit: float, reach: Vector, s
     Args:
         rng: Source of randomness.
         size: How many motion numbers an action has.
-        unit: Metres that a motion of 1 asks for.
+        unit: Metres that a motion of 1 makes.
         reach: Half size of the box of points around the start, metres, `(3,)`.
         speed: Share of full speed.
 
@@ -157,8 +169,7 @@ def wandering(rng: np.random.Generator, size: int, unit: float, reach: Vector, s
     here = np.zeros(3)
     while True:
         target = rng.uniform(-reach, reach)
-        for move in straight(here, target, size, unit, speed):
-            yield move
+        yield from straight(here, target, size, unit, speed)
         here = target
         if rng.random() < 0.3:
             for _ in range(int(rng.integers(3, 15))):
@@ -172,7 +183,7 @@ def straight(here: Vector, target: Vector, size: int, unit: float, speed: float)
         here: Start, metres, `(3,)`.
         target: End, metres, `(3,)`.
         size: How many motion numbers an action has; those after the first three stay 0.
-        unit: Metres that a motion of 1 asks for.
+        unit: Metres that a motion of 1 makes.
         speed: Share of full speed.
 
     Yields:
@@ -185,11 +196,7 @@ def straight(here: Vector, target: Vector, size: int, unit: float, speed: float)
 
 
 def _direction(rng: np.random.Generator, size: int) -> Vector:
-    direction = _damp_turns(rng.normal(size=size))
+    direction = damp_turns(rng.normal(size=size))
     return direction / np.abs(direction).max()
 
 
-def _damp_turns(move: Vector) -> Vector:
-    """Less of the motion numbers after the first three, which turn the wrist: full-size ones wind the arm up."""
-    move[3:] *= 0.15
-    return move

@@ -15,6 +15,11 @@ REHEARSAL_LENGTH = 1.5
 """How much longer than an episode a rehearsal may last: only its first part is played again."""
 
 
+def horizon(max_steps: int) -> int:
+    """The horizon that an environment needs, so that it never ends an episode of at most `max_steps` control steps."""
+    return int(REHEARSAL_LENGTH * max_steps) + 1
+
+
 @dataclass(frozen=True)
 class Done:
     """One control step that was made.

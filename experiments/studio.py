@@ -13,7 +13,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from .behaviours import BEHAVIOURS, UNIT_METRES, Behaviour, Policy, Scene, full_speed, rehearse
+from .behaviours import BEHAVIOURS, WORLDS, Behaviour, Policy, Scene, full_speed, rehearse
 from .episodes import RANKS, Episode
 from .stage import Done, Stage
 
@@ -48,6 +48,21 @@ _OTHERS: dict[str, tuple[str, ...]] = {
 """Meta-World task -> tasks whose policies do something plausible, and wrong, in its world."""
 
 
+_PAIRS = (
+    ("door-open-v3", "door-close-v3"),
+    ("door-unlock-v3", "door-lock-v3"),
+    ("drawer-close-v3", "drawer-open-v3"),
+    ("faucet-open-v3", "faucet-close-v3"),
+    ("handle-pull-side-v3", "handle-press-side-v3"),
+    ("handle-pull-v3", "handle-press-v3"),
+    ("plate-slide-back-side-v3", "plate-slide-side-v3"),
+    ("plate-slide-v3", "plate-slide-back-v3"),
+    ("window-open-v3", "window-close-v3"),
+)
+_INVERSES = dict(_PAIRS) | {second: first for first, second in _PAIRS}
+"""Meta-World task -> the task whose policy, in its world, puts the object back."""
+
+
 @dataclass(frozen=True)
 class Take:
     """What came of the wish for an episode.
@@ -78,7 +93,7 @@ class Studio:
         """Binds to an environment.
 
         Args:
-            env: From `make_env`, with a horizon beyond `max_steps`.
+            env: From `make_env`, with the `horizon` that `max_steps` needs.
             make_expert: Makes the task's expert for an environment and a generator.
             frame_every: Control steps between two frames.
             max_steps: Most control steps in an episode.
@@ -128,9 +143,10 @@ class Studio:
             stage=self._stage,
             rng=rng,
             typical=self.typical(),
-            unit=UNIT_METRES[self._task.suite],
+            world=WORLDS[self._task.suite],
             ease=attempt / max(1, self._tries - 1),
-            other=self._other(rng, attempt) if kind == "other_task" else None,
+            other=self._other(kind, rng, attempt),
+            lead=self._lead,
         )
         if kind in _REHEARSED:
             scene.rehearsal = self._rehearse(start, scene, partial(rehearse, share=_REHEARSED[kind]))
@@ -154,7 +170,7 @@ class Studio:
             RuntimeError: It fails from more than half of six starts.
         """
         if self._typical is None:
-            scene = Scene(self._stage, np.random.default_rng(0), typical=0.0, unit=UNIT_METRES[self._task.suite])
+            scene = Scene(self._stage, np.random.default_rng(0), typical=0.0, world=WORLDS[self._task.suite])
             rehearsals = (self._rehearse(start, scene, full_speed) for start in range(6))
             needs = [float(len(rehearsal)) for rehearsal in islice(filter(None, rehearsals), 3)]
             if len(needs) < 3:
@@ -178,12 +194,24 @@ class Studio:
         expert.reset()
         return expert
 
-    def _other(self, rng: np.random.Generator, attempt: int) -> tuple[str, Policy] | None:
-        """Another task's policy for this world; late tries draw from all there are."""
+    def _lead(self) -> NDArray[np.float64]:
+        """How far the commanded hand is ahead of the real one, metres, `(3,)`; robosuite's arm is never far behind."""
         if self._task.suite != "metaworld":
+            return np.zeros(3)
+        data = self._env.unwrapped.sim.data  # type: ignore[attr-defined]
+        return np.asarray(data.mocap_pos[0] - data.body("hand").xpos)
+
+    def _other(self, kind: str, rng: np.random.Generator, attempt: int) -> tuple[str, Policy] | None:
+        """Another task's policy for this world, for the kinds that use one; late tries draw from all there are."""
+        if self._task.suite != "metaworld" or kind not in ("other_task", "undone"):
             return None
         from metaworld.policies import ENV_POLICY_MAP
 
+        if kind == "undone":
+            inverse = _INVERSES.get(self._task.name)
+            if inverse is None or rng.random() < 0.3:
+                return None
+            return inverse, _Quiet(ENV_POLICY_MAP[inverse]())
         names = tuple(f"{name}-v3" for name in _OTHERS.get(self._task.name, ()))
         if not names or attempt >= self._tries // 2:
             shown = {task.rpartition("/")[2] for task in self._task.also_shows}

@@ -1,0 +1,234 @@
+"""Kinds of episodes in a world small enough to know what must happen: a hand that carries a block along a line."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.spaces import Box
+from numpy.typing import NDArray
+
+from robometer_rl.experiments.episodes import RANKS, Episode, progress_labels
+from robometer_rl.experiments.stage import Stage, horizon
+from robometer_rl.experiments.studio import Studio, refusal
+
+
+class Rail(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """A hand that starts 0.3 to 0.6 m from the goal and moves 1.2 cm a step; done within 2 cm of the goal."""
+
+    def __init__(self) -> None:
+        self.observation_space = Box(-9.0, 9.0, (6,), np.float32)
+        self.action_space = Box(-1.0, 1.0, (4,), np.float32)
+        self.task = SimpleNamespace(id="robosuite/Rail", suite="robosuite", name="Rail", also_shows=())
+        self.solved = False
+        self.rendered = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.hand = np.zeros(3)
+        self.goal = np.array([self.np_random.uniform(0.3, 0.6), 0.0, 0.0])
+        self.first = float(self.goal[0])
+        self.elapsed = 0
+        return self._see()
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.hand = self.hand + 0.012 * np.asarray(action[:3], dtype=np.float64)
+        self.elapsed += 1
+        obs, info = self._see()
+        return obs, 0.0, False, self.elapsed >= horizon(250), info
+
+    def _see(self) -> tuple[Any, dict[str, Any]]:
+        away = float(np.linalg.norm(self.goal - self.hand))
+        done = self.solved or away < 0.02
+        info = {"is_success": done, "quality": 1.0 if done else float(np.clip(1 - away / self.first, 0, 1))}
+        return np.concatenate([self.hand, self.goal]).astype(np.float32), info
+
+    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]
+        self.rendered += 1
+        pixels = np.zeros((16, 16, 3), np.uint8)
+        pixels[:, :, :] = np.clip(128 + 150 * self.hand, 0, 255).astype(np.uint8)
+        return pixels
+
+
+class RailExpert:
+    def reset(self) -> None:
+        pass
+
+    def action(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.append(np.clip((obs[3:] - obs[:3]) / 0.012, -1, 1), -1.0).astype(np.float32)
+
+
+def a_studio() -> Studio:
+    return Studio(Rail(), lambda env, rng: RailExpert())
+
+
+def many(kind: str, count: int = 12) -> list[Episode]:
+    studio = a_studio()
+    takes = [studio.produce(kind, seed) for seed in range(count)]
+    assert all(take.episode is not None for take in takes), [take.refusals for take in takes]
+    return [take.episode for take in takes if take.episode is not None]
+
+
+@pytest.mark.parametrize("kind", ["success", "noisy_success"])
+def test_successes_succeed_and_stay(kind: str) -> None:
+    for episode in many(kind):
+        first = int(np.argmax(episode.success))
+        assert episode.success[first:].sum() >= 3, "frames with success are wanted"
+        assert episode.success[-1]
+        assert not episode.success[0]
+        labels = episode.labels
+        assert labels[0] == 0
+        assert labels[first] == 1
+        assert np.all(np.diff(labels[: first + 1]) >= 0), "the expert's clock never runs back in a success"
+
+
+def test_time_is_no_proxy_for_progress() -> None:
+    halves, paused, paused_at_the_start = [], 0, 0
+    for episode in many("success", 30):
+        first = int(np.argmax(episode.success))
+        rests = np.diff(episode.clock[:first]) == 0
+        paused += bool(rests.any())
+        paused_at_the_start += bool(rests[0])
+        halves.append(float(episode.labels[first // 2]))
+        moved = np.any(np.diff(episode.frames[:first].astype(int), axis=0), axis=(1, 2, 3))
+        assert not moved[1:][rests[1:] & rests[:-1]].any(), "a pause holds still"
+    assert paused >= 10
+    assert paused_at_the_start >= 2
+    assert np.std(halves) > 0.08, "half of the time is not half of the way"
+
+
+def test_a_detour_is_no_progress() -> None:
+    """Clock and way agree even where the hand was pushed off its way and came back."""
+    for episode in many("noisy_success"):
+        first = int(np.argmax(episode.success))
+        far = np.abs(episode.labels[:first] - episode.quality[:first])
+        assert np.median(far) < 0.25
+
+
+@pytest.mark.parametrize(("kind", "low", "high"), [("near_miss", 0.70, 0.97), ("stalled", 0.28, 0.66)])
+def test_who_gives_up_stops_on_the_way(kind: str, low: float, high: float) -> None:
+    for episode in many(kind):
+        assert not episode.success.any()
+        assert low < episode.quality[-1] < high
+        assert np.isnan(episode.labels).all()
+        tail = episode.clock == episode.clock.max()
+        assert tail[-5:].all(), "it does nothing useful in the end"
+
+
+def test_undone_goes_there_and_back() -> None:
+    for episode in many("undone"):
+        peak = int(np.argmax(episode.quality))
+        assert episode.quality[peak] > 0.25
+        assert 0 < peak < len(episode.frames) - 1
+        assert episode.quality[-1] < 0.1
+        assert abs(episode.clock[-1]) < 1e-3
+        assert not episode.success.any()
+
+
+def test_some_robots_never_move() -> None:
+    episodes = many("random", 30)
+    styles = {episode.detail for episode in episodes}
+    assert styles == {"swaying", "wandering", "white", "hardly", "never"}
+    for episode in episodes:
+        assert not episode.clock.any()
+        still = not np.ptp(episode.frames.astype(int), axis=0).any()
+        assert still or episode.detail != "never"
+
+
+def test_other_tasks_move_but_not_to_the_goal() -> None:
+    for episode in many("other_task"):
+        assert not episode.success.any()
+        assert np.ptp(episode.frames.astype(int), axis=0).any()
+        assert episode.rank == 1
+
+
+@pytest.mark.parametrize("kind", list(RANKS))
+def test_an_episode_depends_on_its_seed_alone(kind: str) -> None:
+    fresh, used = a_studio(), a_studio()
+    for before in ("random", "noisy_success"):
+        used.produce(before, 1)
+    one, two, other = fresh.produce(kind, 5).episode, used.produce(kind, 5).episode, used.produce(kind, 6).episode
+    assert one is not None
+    assert two is not None
+    assert other is not None
+    np.testing.assert_array_equal(one.frames, two.frames)
+    np.testing.assert_array_equal(one.clock, two.clock)
+    assert one.detail == two.detail
+    assert one.frames.shape != other.frames.shape or (one.frames != other.frames).any() or kind == "random"
+
+
+def test_kinds_of_one_seed_start_differently() -> None:
+    studio = a_studio()
+    lengths = {len(take.episode.frames) for kind in RANKS if (take := studio.produce(kind, 0)).episode is not None}
+    assert len(lengths) > 2
+
+
+def test_a_kind_that_cannot_be_made_is_given_up_with_reasons() -> None:
+    env = Rail()
+    studio = Studio(env, lambda env, rng: RailExpert(), tries=3)
+    studio.typical()
+    env.solved = True
+    take = studio.produce("random", 0)
+    assert take.episode is None
+    assert len(take.refusals) == 3
+    assert all("succeeded" in reason for reason in take.refusals)
+
+
+def test_an_expert_that_never_succeeds_is_an_error() -> None:
+    class Lazy(RailExpert):
+        def action(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.zeros(4, np.float32)
+
+    with pytest.raises(RuntimeError, match="robosuite/Rail solves it 0 of 6 times"):
+        Studio(Rail(), lambda env, rng: Lazy()).produce("success", 0)
+    with pytest.raises(ValueError, match="valid kinds: success"):
+        a_studio().produce("perfect", 0)
+
+
+def test_the_stage_films_every_other_step_and_the_last() -> None:
+    env = Rail()
+    stage = Stage(env, frame_every=2, max_steps=10)
+    stage.reset(0)
+    for _ in range(5):
+        stage.step(np.array([1, 0, 0, -1]), 0.5)
+    episode = stage.episode("robosuite/Rail", "random", 0, "")
+    assert len(episode.frames) == env.rendered == 4
+    np.testing.assert_allclose(episode.clock, [0, 1, 2, 2.5])
+    stage.reset(0, film=False)
+    stage.step(np.zeros(4), 1.0)
+    assert env.rendered == 4
+
+
+def test_refusal_of_what_breaks_its_promise() -> None:
+    def ends(kind: str, quality: list[float], success: list[int]) -> str | None:
+        length = len(quality)
+        return refusal(
+            Episode(
+                "a/b", kind, 0, np.zeros((length, 16, 16, 3), np.uint8), np.array(success, bool),
+                np.array(quality, np.float32), np.arange(length, dtype=np.float32),
+            )  # fmt: skip
+        )
+
+    assert ends("success", [0, 0.5, 1], [0, 0, 1]) is None
+    assert "lost" in str(ends("success", [0, 1, 0.9], [0, 1, 0]))
+    assert "never" in str(ends("success", [0, 0.5, 0.9], [0, 0, 0]))
+    assert "before it began" in str(ends("success", [1, 1, 1], [1, 1, 1]))
+    assert "succeeded" in str(ends("near_miss", [0, 1, 0.9], [0, 1, 0]))
+    assert ends("undone", [0, 0.8, 0.1], [0, 0, 0]) is None
+    assert "quality 0.70 after 0.80" in str(ends("undone", [0, 0.8, 0.7], [0, 0, 0]))
+    assert "by chance" in str(ends("random", [0, 0.8, 0.8], [0, 0, 0]))
+
+
+def test_labels_of_a_success_follow_the_way_made() -> None:
+    """On a rail at constant full speed, the share of the clock is the share of the way."""
+    env = Rail()
+    stage = Stage(env, frame_every=1, max_steps=100)
+    stage.reset(3)
+    while not stage.success:
+        stage.step(RailExpert().action(stage.obs), 1.0)
+    episode = stage.episode("robosuite/Rail", "success", 3, "")
+    way = 1 - (env.first - 0.012 * np.arange(len(episode.frames))) / env.first
+    np.testing.assert_allclose(progress_labels(episode.clock, episode.success), way / way[-1], atol=1e-5)
