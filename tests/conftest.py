@@ -1,4 +1,4 @@
-"""What every test may use: the fakes, by fixture or by the module name `robometer_test_fakes`."""
+"""What every test may use: the fakes, by fixture or by the module name `robometer_test_fakes`; a tiny compact model."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+
+from robometer_rl.rewards.compact.checkpoint import Checkpoint
+from robometer_rl.rewards.compact.configuration import CompactConfig
+from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
+from robometer_rl.rewards.compact.runtime import CompactReward
+from robometer_rl.rewards.compact.text import TaskTokenizer
 
 _NAME = "robometer_test_fakes"
 
@@ -31,3 +41,50 @@ _FAKES = sys.modules.get(_NAME) or _load_fakes()
 def fakes() -> ModuleType:
     """The module `tests/fakes.py`: FakeEnv, FakeRewardModel, and the names MODEL, WORLD, SENTENCE."""
     return _FAKES
+
+
+WORDS = ["[UNK]", "open", "close", "the", "door", "drawer", "push", "red", "cube"]
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> CompactConfig:
+    """Sizes at which a step takes a millisecond."""
+    return CompactConfig(
+        image_size=32, encoder_widths=(8, 8, 8), hidden_size=24, num_layers=2, num_heads=3, window=4,
+        vocab_size=len(WORDS), word_size=8, max_words=6,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory, tiny_config: CompactConfig) -> TaskTokenizer:
+    """A word-level tokenizer over nine words."""
+    words = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    words.pre_tokenizer = Whitespace()
+    path = Path(tmp_path_factory.mktemp("tokenizer")) / "tokenizer.json"
+    words.save(str(path))
+    return TaskTokenizer(path, tiny_config.max_words)
+
+
+@pytest.fixture
+def network(tiny_config: CompactConfig) -> CompactRewardNetwork:
+    """Random weights, the same in each test, with normalisation statistics that are not the identity."""
+    torch.manual_seed(0)
+    network = CompactRewardNetwork(tiny_config)
+    network.get_buffer("word_table").copy_(torch.randn(len(WORDS), tiny_config.word_size))
+    with torch.no_grad():
+        network.train()
+        for _ in range(3):
+            network.frame_tokens(torch.rand(16, 3, 32, 32))
+    return network.eval()
+
+
+@pytest.fixture
+def checkpoint(network: CompactRewardNetwork, tokenizer: TaskTokenizer) -> Checkpoint:
+    """The tiny network as a checkpoint."""
+    return Checkpoint(network, tokenizer, 0.7, ("metaworld/door-open-v3",), {"seed": 0})
+
+
+@pytest.fixture
+def model(checkpoint: Checkpoint) -> CompactReward:
+    """The tiny network as a reward model."""
+    return CompactReward(checkpoint)

@@ -1,0 +1,53 @@
+"""Evaluation of an SB3 agent by the environment's own success test, never by a reward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+from stable_baselines3.common.callbacks import BaseCallback
+
+__all__ = ["TrueSuccess"]
+
+
+class TrueSuccess(BaseCallback):
+    """Every so often, lets the deterministic policy play and counts episodes that are solved at any step.
+
+    Args:
+        env: the second environment, its `info["is_success"]` the truth.
+        action_repeat: environment steps per decision, for the axis of the curve.
+        every: environment steps between two evaluations.
+        episodes: episodes per evaluation; the same start states each time.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], action_repeat: int = 1, every: int = 2_500, episodes: int = 20) -> None:
+        super().__init__()
+        if min(action_repeat, every, episodes) < 1:
+            raise ValueError(f"action_repeat, every and episodes must be >= 1, got {action_repeat}, {every}, {episodes}")
+        self.env = env
+        self.action_repeat = action_repeat
+        self.every = every
+        self.episodes = episodes
+        self.curve: list[tuple[int, float]] = []
+
+    def success_rate(self) -> float:
+        """Share of episodes solved at any step, in [0, 1]."""
+        return sum(self._play(seed) for seed in range(self.episodes)) / self.episodes
+
+    def _play(self, seed: int) -> bool:
+        observation, _ = self.env.reset(seed=1_000_000 + seed)
+        while True:
+            action, _ = self.model.predict(observation, deterministic=True)
+            observation, _, terminated, truncated, info = self.env.step(action)
+            if info["is_success"]:
+                return True
+            if terminated or truncated:
+                return False
+
+    def _on_step(self) -> bool:
+        steps = self.num_timesteps * self.action_repeat
+        if steps // self.every > (self.curve[-1][0] if self.curve else 0) // self.every:
+            self.curve.append((steps, self.success_rate()))
+            self.logger.record("eval/true_success", self.curve[-1][1])
+            print(f"{steps:7d} environment steps: true success {self.curve[-1][1]:.2f}", flush=True)
+        return True
