@@ -15,7 +15,7 @@ Vector = NDArray[np.float64]
 REACH = 5.0
 """Bound of an observed position or distance per axis, metres: the room is smaller."""
 
-_TABLE = Pose(lookat=(0.0, 0.0, 0.90), distance=0.72, azimuth=150.0, elevation=-26.0)
+_TABLE = Pose(lookat=(0.0, 0.0, 0.89), distance=0.60, azimuth=150.0, elevation=-26.0)
 
 
 def grip_site(world: Any) -> Vector:
