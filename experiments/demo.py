@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -146,14 +146,16 @@ def play(task_id: str, kind: str, config: DemoConfig, threshold: float, steps: i
     start = time.perf_counter()
     obs, info = env.reset(seed=config.seed)
     policy = KINDS[kind](env, np.random.default_rng(config.seed))
-    frames, rewards, infos = [], [], []
+    frames: list[NDArray[np.uint8]] = []
+    rewards: list[float] = []
+    infos: list[dict[str, Any]] = []
     over, done = False, 0
     while not over:
         obs, reward, terminated, truncated, info = env.step(policy(obs, info))
         done += bool(info["is_success"])
         enough = done > config.linger if steps is None else len(frames) + 1 >= steps
         over = terminated or truncated or enough
-        frames.append(env.render())
+        frames.append(cast("NDArray[np.uint8]", env.render()))
         rewards.append(float(reward))
         infos.append(info)
     seconds = time.perf_counter() - start

@@ -13,7 +13,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .canvas import BLUE, GREEN, GRID, INK, MUTED, PALE_GREEN, PAPER, Box, Canvas, Point, fit_text, resized
+from .canvas import (
+    BLUE,
+    EDGE,
+    GREEN,
+    GRID,
+    INK,
+    MUTED,
+    PALE_GREEN,
+    PAPER,
+    Box,
+    Canvas,
+    Point,
+    fit_text,
+    resized,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -125,8 +139,8 @@ def draw_episode(episode: Episode, width: int = 1200, thumbs: int = 8, legend: b
         centre = left + (slot + 0.5) * (width - margin - left) / len(picks)
         box: Box = (centre - thumb[0] / 2, head, centre + thumb[0] / 2, head + thumb[1])
         canvas.picture(episode.frames[pick], box)
-        if episode.truth is not None and episode.truth[pick]:
-            canvas.frame(box, GREEN, 3)
+        done = episode.truth is not None and bool(episode.truth[pick])
+        canvas.frame(box, GREEN if done else EDGE, 3 if done else 1)
         # The slots are even, the frames nearly so: a short line leads from each picture to its moment.
         canvas.line([(centre, head + thumb[1]), (axes.x(float(episode.times[pick])), top)], MUTED, 1)
     _truth(canvas, axes, episode, len(episode.times))
@@ -200,9 +214,12 @@ def draw_overlay(episode: Episode, width: int = 640) -> Iterator[NDArray[np.uint
     title = Canvas(width, head)
     title.text((16, head / 2), fit_text(episode.title, 21, width - 32), 21, INK, "lm")
     ground.paste(title.image(), (0, 0))
+    # Bright pictures would run into the paper: a hairline holds them.
+    corner = ((width - shown[0]) // 2, head)
+    ground.paste(EDGE, (corner[0] - 1, head - 1, corner[0] + shown[0] + 1, head + shown[1] + 1))
     for now in range(len(episode.frames)):
         picture = ground.copy()
-        picture.paste(resized(episode.frames[now], shown), ((width - shown[0]) // 2, head))
+        picture.paste(resized(episode.frames[now], shown), corner)
         picture.paste(_strip(episode, now, (width, strip)), (0, head + shown[1]))
         yield np.asarray(picture)
 
@@ -239,7 +256,7 @@ def _strip(episode: Episode, now: int, size: tuple[int, int]) -> Image:
     span = (float(episode.times[0]), float(episode.times[-1]))
     axes = Axes(left=46, top=18, right=width - 132, bottom=height - 36, x0=span[0], x1=span[1], inset=10)
     _truth(canvas, axes, episode, now + 1)
-    _axes(canvas, axes, episode, _spread(episode.times, 6))
+    _axes(canvas, axes, episode, _spread(episode.times, int((axes.right - axes.left) // 76)))
     _curves(canvas, axes, episode, now + 1)
     column = axes.x(float(episode.times[now]))
     half = (axes.bottom - axes.top) / 2

@@ -15,6 +15,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from .plots import Episode, draw_episode, draw_overlay
+from .scorer import ANY_WORLD
 from .video import Video, read_video, write_mp4
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _table(episode: Episode, video: Video, config: ScoreConfig) -> Table:
 def _notice(name: str, model: RewardModel) -> Panel:
     """What the model was trained on, and so where its curves mean something."""
     worlds = model.trained_worlds
-    if not worlds:
+    if not worlds or ANY_WORLD in worlds:
         text = f"The model {name!r} does not say which worlds it was trained on."
     else:
         text = (
