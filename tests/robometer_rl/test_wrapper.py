@@ -172,7 +172,7 @@ def test_patience_counts_scores_not_steps() -> None:
 
 
 def test_patience_starts_anew_with_each_episode() -> None:
-    env = make({"horizon": 9, "pace": 10}, shaping="delta", terminate_on_success=True, success_patience=2)
+    env = make({"horizon": 1, "pace": 90}, shaping="delta", terminate_on_success=True, success_patience=2)
     for _ in range(3):
         env.reset()
         assert play(env)[-1][1:3] == (False, True)
