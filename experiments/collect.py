@@ -1,7 +1,8 @@
 """Collects episodes of graded quality: `robometer-rl collect --out data/train`.
 
-Every episode is a file of its own, written whole or not at all, so a run that was stopped goes on where it was: files that
-exist are skipped. What could not be produced is listed in `manifest.json`. The same options give the same bytes.
+Every episode is a file of its own, written whole or not at all, so a run that was stopped goes on where it
+was: files that exist are skipped. What could not be made is listed in `manifest.json`. The same options give
+the same bytes.
 """
 
 from __future__ import annotations
@@ -74,7 +75,15 @@ class CollectConfig:
 
     def __post_init__(self) -> None:
         """Refuses numbers that make no sense before a worker meets them."""
-        least = {"seed_start": 0, "workers": 0, "frame_every": 1, "image_size": 16, "max_steps": 20, "tries": 1, "chunk": 1}
+        least = {
+            "seed_start": 0,
+            "workers": 0,
+            "frame_every": 1,
+            "image_size": 16,
+            "max_steps": 20,
+            "tries": 1,
+            "chunk": 1,
+        }
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} should be at least {bound}, got {getattr(self, name)}")
@@ -132,7 +141,10 @@ def orders(config: CollectConfig, tasks: Sequence[str]) -> list[Order]:
         if (count := getattr(config.counts, kind.name)) > 0
     ]
     return [
-        Order(task, kind, config.seed_start + index) for task in tasks for kind, count in wanted for index in range(count)
+        Order(task, kind, config.seed_start + index)
+        for task in tasks
+        for kind, count in wanted
+        for index in range(count)
     ]
 
 
@@ -170,7 +182,10 @@ def collect(config: CollectConfig) -> list[Order]:
     everything = orders(config, names)
     config.out.mkdir(parents=True, exist_ok=True)
     missing = [order for order in everything if not _path(config, order).exists()]
-    print(f"{len(everything)} episodes of {len(names)} tasks in {config.out}: {len(everything) - len(missing)} exist")
+    print(
+        f"{len(everything)} episodes of {len(names)} tasks in {config.out}: "
+        f"{len(everything) - len(missing)} exist"
+    )
     began = time.perf_counter()
     reports = _fulfil(config, missing)
     failed = _summarise(config, everything, reports, time.perf_counter() - began)
@@ -195,17 +210,34 @@ def _chunks(missing: Sequence[Order], size: int) -> Iterator[tuple[Order, ...]]:
 
 def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[Report]:
     """Hands the orders to the workers and waits, with a progress bar."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     if not missing:
         return []
     _one_thread_each()
     reports: list[Report] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    pool = ProcessPoolExecutor(config.workers or os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    pool = ProcessPoolExecutor(
+        config.workers or os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn")
+    )
     with pool, Progress(*columns) as bar:
         line = bar.add_task("episodes", total=len(missing))
-        jobs: list[Future[list[Report]]] = [pool.submit(_run_job, config, job) for job in _chunks(missing, config.chunk)]
+        jobs: list[Future[list[Report]]] = [
+            pool.submit(_run_job, config, job) for job in _chunks(missing, config.chunk)
+        ]
         try:
             for job in as_completed(jobs):
                 done = job.result()
@@ -218,7 +250,7 @@ def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[Report]:
 
 
 def _one_thread_each() -> None:
-    """Keeps each worker on its own core: numeric libraries and the software renderer would start one thread per core each."""
+    """Keeps each worker on its own core: numeric libraries and software renderers start a thread per core."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("LP_NUM_THREADS", "0")
@@ -265,15 +297,23 @@ def _studio(config: CollectConfig, task: str) -> Any:
     return _studios[key]
 
 
-def _summarise(config: CollectConfig, everything: Sequence[Order], reports: Sequence[Report], seconds: float) -> list[Order]:
+def _summarise(
+    config: CollectConfig, everything: Sequence[Order], reports: Sequence[Report], seconds: float
+) -> list[Order]:
     """Writes the manifest, prints rates and what is missing."""
     failed = [report for report in reports if not report.made]
     manifest = {
-        "config": {key: str(value) if isinstance(value, Path) else value for key, value in _lasting(config).items()},
-        "made": dict(Counter(f"{order.task} {order.kind}" for order in everything if _path(config, order).exists())),
+        "config": {
+            key: str(value) if isinstance(value, Path) else value for key, value in _lasting(config).items()
+        },
+        "made": dict(
+            Counter(f"{order.task} {order.kind}" for order in everything if _path(config, order).exists())
+        ),
         "not_made": [
             {**asdict(report.order), "refusals": list(report.refusals)}
-            for report in sorted(failed, key=lambda report: (report.order.task, report.order.kind, report.order.seed))
+            for report in sorted(
+                failed, key=lambda report: (report.order.task, report.order.kind, report.order.seed)
+            )
         ],
     }
     part = config.out / ".manifest.json.part"
@@ -287,8 +327,12 @@ def _summarise(config: CollectConfig, everything: Sequence[Order], reports: Sequ
             f"made {made} episodes, {frames} frames in {seconds:.0f} s: {made / seconds:.2f} episodes/s, "
             f"{frames / seconds:.0f} frames/s; {tries} tries refused"
         )
-    for (task, kind), count in sorted(Counter((report.order.task, report.order.kind) for report in failed).items()):
-        why = next(report.refusals[-1] for report in failed if (report.order.task, report.order.kind) == (task, kind))
+    for (task, kind), count in sorted(
+        Counter((report.order.task, report.order.kind) for report in failed).items()
+    ):
+        why = next(
+            report.refusals[-1] for report in failed if (report.order.task, report.order.kind) == (task, kind)
+        )
         print(f"NOT MADE: {count} of {task} {kind}; the last try: {why}")
     return [report.order for report in failed]
 

@@ -21,7 +21,7 @@ RANKS: dict[str, int] = {
 }
 """Kind of episode -> how good its end is; a higher rank is preferred over a lower one in the same task."""
 
-# Three consecutive 96x96 frames do not fit DEFLATE's 32 KiB window but two do: with several frames in a chunk the static
+# A frame of 96x96 pixels fits DEFLATE's window of 32 KiB: with several frames in a chunk the static
 # background of a frame is coded as a copy of the frame before.
 _CHUNK_FRAMES = 16
 
@@ -37,9 +37,11 @@ class Episode:
         frames: uint8 ``(T, H, W, 3)`` RGB; frame 0 is the state after the reset.
         success: bool ``(T,)``, the environment's own success test.
         quality: float32 ``(T,)`` in [0, 1], how near the object is to done.
-        clock: float32 ``(T,)``, the expert's own time in full-speed steps: it rests in pauses and runs back when actions are undone.
+        clock: float32 ``(T,)``, the expert's own time in full-speed steps: it rests in pauses and runs back
+            when
+            actions are undone.
         frame_every: Control steps between two frames (the last interval may be shorter).
-        detail: What was drawn within the kind, for a person who looks into errors (a style, another task's name).
+        detail: What was drawn within the kind, for who looks into errors (a style, another task's name).
     """
 
     task: str
@@ -59,13 +61,16 @@ class Episode:
         if self.task.count("/") != 1:
             raise ValueError(f"task {self.task!r} should read 'suite/name'")
         if self.frames.dtype != np.uint8 or self.frames.ndim != 4 or self.frames.shape[-1] != 3:
-            raise ValueError(f"frames should be uint8 (T, H, W, 3), got {self.frames.dtype} {self.frames.shape}")
+            raise ValueError(
+                f"frames should be uint8 (T, H, W, 3), got {self.frames.dtype} {self.frames.shape}"
+            )
         wanted = {"success": np.bool_, "quality": np.float32, "clock": np.float32}
         for name, dtype in wanted.items():
             column = getattr(self, name)
             if column.dtype != dtype or column.shape != (len(self.frames),):
                 raise ValueError(
-                    f"{name} should be {np.dtype(dtype)} ({len(self.frames)},), got {column.dtype} {column.shape}"
+                    f"{name} should be {np.dtype(dtype)} ({len(self.frames)},), "
+                    f"got {column.dtype} {column.shape}"
                 )
         if not (np.isfinite(self.quality).all() and np.isfinite(self.clock).all()):
             raise ValueError(f"quality and clock of {self.task} {self.kind} {self.seed} should be finite")
@@ -190,8 +195,8 @@ def progress_labels(clock: ArrayLike, success: ArrayLike) -> NDArray[np.float32]
         success: bool ``(T,)`` the true success at each frame.
 
     Returns:
-        float32 ``(T,)``: ``clock / clock[first success]`` in [0, 1] up to the first success, 1 wherever success
-        holds from there on, NaN (no label) where it is lost again; all NaN without any success.
+        float32 ``(T,)``: ``clock / clock[first success]`` in [0, 1] up to the first success, 1 wherever
+        success holds from there on, NaN (no label) where it is lost again; all NaN without any success.
 
     Raises:
         ValueError: The two differ in shape or are not one-dimensional.
@@ -204,7 +209,8 @@ def progress_labels(clock: ArrayLike, success: ArrayLike) -> NDArray[np.float32]
     if not done.any():
         return labels
     first = int(np.argmax(done))
-    # A success at clock 0 came by itself: the frames before it show nothing of the expert's way, so they stay without a label.
+    # A success at clock 0 came by itself: the frames before it show nothing of the expert's way and get no
+    # label.
     if time[first] > 0:
         labels[:first] = np.clip(time[:first] / time[first], 0.0, 1.0)
     labels[first:][done[first:]] = 1.0

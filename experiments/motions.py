@@ -1,7 +1,7 @@
 """How a robot may move when no expert tells it: noise, pace, pauses and wandering, as streams of actions.
 
-An action is a row of motion numbers and, last, the gripper's command. `unit` is the distance in metres that a motion
-number of 1 moves the hand in one control step: it makes the same motion possible in worlds whose actions differ in size.
+An action is a row of motion numbers and, last, the gripper's command. `unit` is the distance in metres that a
+motion number of 1 moves the hand in one control step: worlds differ in the size of their actions.
 """
 
 from __future__ import annotations
@@ -153,7 +153,9 @@ def swaying(rng: np.random.Generator, size: int, strength: float) -> Iterator[Ve
         yield damp_turns(drift.step())
 
 
-def wandering(rng: np.random.Generator, size: int, unit: float, reach: Vector, speed: float) -> Iterator[Vector]:
+def wandering(
+    rng: np.random.Generator, size: int, unit: float, reach: Vector, speed: float
+) -> Iterator[Vector]:
     """Straight ways from one random point to the next, with a rest at some of them.
 
     Args:
@@ -198,5 +200,3 @@ def straight(here: Vector, target: Vector, size: int, unit: float, speed: float)
 def _direction(rng: np.random.Generator, size: int) -> Vector:
     direction = damp_turns(rng.normal(size=size))
     return direction / np.abs(direction).max()
-
-

@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from .episodes import Episode
@@ -16,7 +17,7 @@ REHEARSAL_LENGTH = 1.5
 
 
 def horizon(max_steps: int) -> int:
-    """The horizon that an environment needs, so that it never ends an episode of at most `max_steps` control steps."""
+    """The horizon with which an environment never ends an episode of at most `max_steps` control steps."""
     return int(REHEARSAL_LENGTH * max_steps) + 1
 
 
@@ -53,13 +54,15 @@ class Stage:
             max_steps: Control steps after which an episode is over.
 
         Raises:
-            ValueError: The action is not a row of numbers ending in the gripper's, or a number is out of range.
+            ValueError: The action is not a row of at least four numbers, or an option is out of range.
         """
         shape = env.action_space.shape
         if shape is None or len(shape) != 1 or shape[0] < 4:
             raise ValueError(f"actions should be (motion x, y, z, ..., gripper), got shape {shape}")
         if frame_every < 1 or max_steps < 1:
-            raise ValueError(f"frame_every and max_steps should be at least 1, got {frame_every} and {max_steps}")
+            raise ValueError(
+                f"frame_every and max_steps should be at least 1, got {frame_every} and {max_steps}"
+            )
         self.env = env
         self.size = int(shape[0])
         self._every = frame_every
@@ -118,7 +121,8 @@ class Stage:
             RuntimeError: The environment ended the episode before `max_steps`.
         """
         space = self.env.action_space
-        move = np.clip(np.asarray(action, dtype=np.float32), space.low, space.high)  # type: ignore[attr-defined]
+        assert isinstance(space, Box)
+        move = np.clip(np.asarray(action, dtype=np.float32), space.low, space.high)
         self.obs, _, terminated, truncated, info = self.env.step(move)
         self.done.append(Done(move, tick))
         self.clock += tick

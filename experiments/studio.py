@@ -13,15 +13,19 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from .behaviours import BEHAVIOURS, WORLDS, Behaviour, Policy, Scene, full_speed, rehearse
+from .behaviours import BEHAVIOURS
 from .episodes import RANKS, Episode
+from .scene import WORLDS, Behaviour, Policy, Scene, full_speed, rehearse
 from .stage import Done, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _REHEARSED = {"near_miss": 0.8, "stalled": 1.2, "undone": 0.45}
-"""Kinds that play the first part of a success, and the share of an episode's steps that this success may take."""
+"""Kinds that play the first part of a success -> share of an episode's steps that this success may take."""
+
+_PATIENCE = 2.5
+"""Clock, in multiples of the task's typical time, at which a success that has not come is not waited for."""
 
 _OTHERS: dict[str, tuple[str, ...]] = {
     "button-press-v3": ("drawer-open", "handle-pull", "window-open", "sweep"),
@@ -137,7 +141,9 @@ class Studio:
 
     def _attempt(self, kind: str, seed: int, attempt: int) -> Episode | str:
         """One try: the episode, or why it is refused."""
-        rng = np.random.default_rng([seed, attempt, list(RANKS).index(kind), zlib.crc32(self._task.id.encode())])
+        rng = np.random.default_rng(
+            [seed, attempt, list(RANKS).index(kind), zlib.crc32(self._task.id.encode())]
+        )
         start = int(rng.integers(2**31 - 1))
         scene = Scene(
             stage=self._stage,
@@ -160,6 +166,8 @@ class Studio:
             self._stage.step(action, tick)
             if self._stage.success and not must:
                 return f"succeeded ({scene.detail})"
+            if must and not self._stage.success and self._stage.clock > _PATIENCE * scene.typical:
+                return f"took too long ({scene.detail})"
         episode = self._stage.episode(self._task.id, kind, seed, scene.detail)
         return refusal(episode) or episode
 
@@ -174,7 +182,9 @@ class Studio:
             rehearsals = (self._rehearse(start, scene, full_speed) for start in range(6))
             needs = [float(len(rehearsal)) for rehearsal in islice(filter(None, rehearsals), 3)]
             if len(needs) < 3:
-                raise RuntimeError(f"the expert of {self._task.id} solves it {len(needs)} of 6 times, expected at least 3")
+                raise RuntimeError(
+                    f"the expert of {self._task.id} solves it {len(needs)} of 6 times, expected at least 3"
+                )
             self._typical = max(needs)
         return self._typical
 
@@ -188,21 +198,21 @@ class Studio:
         return self._stage.done if self._stage.success else []
 
     def _begin(self, start: int, film: bool = True) -> Policy:
-        """Resets the stage; returns an expert whose random numbers, if it draws any, are those of this start."""
+        """Resets the stage; returns an expert whose random numbers depend on this start alone."""
         self._stage.reset(start, film)
         expert = self._make_expert(self._env, np.random.default_rng([start]))
         expert.reset()
         return expert
 
     def _lead(self) -> NDArray[np.float64]:
-        """How far the commanded hand is ahead of the real one, metres, `(3,)`; robosuite's arm is never far behind."""
+        """Lead of the commanded hand over the real one, metres, `(3,)`; robosuite's arm keeps up."""
         if self._task.suite != "metaworld":
             return np.zeros(3)
         data = self._env.unwrapped.sim.data  # type: ignore[attr-defined]
         return np.asarray(data.mocap_pos[0] - data.body("hand").xpos)
 
     def _other(self, kind: str, rng: np.random.Generator, attempt: int) -> tuple[str, Policy] | None:
-        """Another task's policy for this world, for the kinds that use one; late tries draw from all there are."""
+        """Another task's policy for this world, for the kinds that use one; late tries draw from all."""
         if self._task.suite != "metaworld" or kind not in ("other_task", "undone"):
             return None
         from metaworld.policies import ENV_POLICY_MAP

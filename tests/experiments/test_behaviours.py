@@ -1,4 +1,4 @@
-"""Kinds of episodes in a world small enough to know what must happen: a hand that carries a block along a line."""
+"""Kinds of episodes in a world small enough to know what must happen: a hand on its way along a line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Rail(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.solved = False
         self.rendered = 0
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         self.hand = np.zeros(3)
         self.goal = np.array([self.np_random.uniform(0.3, 0.6), 0.0, 0.0])
@@ -150,7 +152,11 @@ def test_an_episode_depends_on_its_seed_alone(kind: str) -> None:
     fresh, used = a_studio(), a_studio()
     for before in ("random", "noisy_success"):
         used.produce(before, 1)
-    one, two, other = fresh.produce(kind, 5).episode, used.produce(kind, 5).episode, used.produce(kind, 6).episode
+    one, two, other = (
+        fresh.produce(kind, 5).episode,
+        used.produce(kind, 5).episode,
+        used.produce(kind, 6).episode,
+    )
     assert one is not None
     assert two is not None
     assert other is not None
@@ -162,7 +168,9 @@ def test_an_episode_depends_on_its_seed_alone(kind: str) -> None:
 
 def test_kinds_of_one_seed_start_differently() -> None:
     studio = a_studio()
-    lengths = {len(take.episode.frames) for kind in RANKS if (take := studio.produce(kind, 0)).episode is not None}
+    lengths = {
+        len(take.episode.frames) for kind in RANKS if (take := studio.produce(kind, 0)).episode is not None
+    }
     assert len(lengths) > 2
 
 
@@ -207,9 +215,14 @@ def test_refusal_of_what_breaks_its_promise() -> None:
         length = len(quality)
         return refusal(
             Episode(
-                "a/b", kind, 0, np.zeros((length, 16, 16, 3), np.uint8), np.array(success, bool),
-                np.array(quality, np.float32), np.arange(length, dtype=np.float32),
-            )  # fmt: skip
+                "a/b",
+                kind,
+                0,
+                np.zeros((length, 16, 16, 3), np.uint8),
+                np.array(success, bool),
+                np.array(quality, np.float32),
+                np.arange(length, dtype=np.float32),
+            )
         )
 
     assert ends("success", [0, 0.5, 1], [0, 0, 1]) is None

@@ -16,7 +16,9 @@ TASK = "metaworld/handle-press-v3"
 
 
 def files(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,10 @@ def test_what_could_not_be_made_is_in_the_manifest(
     assert manifest["not_made"] == [
         {"kind": "undone", "refusals": ["succeeded", "ended at quality 0.90"], "seed": 0, "task": TASK}
     ]
-    assert "NOT MADE: 1 of metaworld/handle-press-v3 undone; the last try: ended at quality 0.90" in capsys.readouterr().out
+    assert (
+        "NOT MADE: 1 of metaworld/handle-press-v3 undone; the last try: ended at quality 0.90"
+        in capsys.readouterr().out
+    )
 
 
 def test_orders_keep_tasks_together_and_scale() -> None:
@@ -113,7 +118,19 @@ def test_an_unknown_task_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_command_line_reads_the_options() -> None:
-    words = ["--out", "d", "--tasks", "a/b", "c/d", "--counts.success", "3", "--seed-start", "100000", "--workers", "2"]
+    words = [
+        "--out",
+        "d",
+        "--tasks",
+        "a/b",
+        "c/d",
+        "--counts.success",
+        "3",
+        "--seed-start",
+        "100000",
+        "--workers",
+        "2",
+    ]
     config = tyro.cli(CollectConfig, args=words)
     assert config == CollectConfig(
         out=Path("d"), tasks=("a/b", "c/d"), counts=Counts(success=3), seed_start=100000, workers=2

@@ -84,7 +84,11 @@ def test_a_bad_episode_is_refused(change: dict[str, object], message: str) -> No
 
 
 def test_listing_is_sorted_and_filtered(tmp_path: Path) -> None:
-    made = [write_episode(tmp_path, an_episode(kind, seed)) for kind in ("success", "noisy_success") for seed in (5, 1)]
+    made = [
+        write_episode(tmp_path, an_episode(kind, seed))
+        for kind in ("success", "noisy_success")
+        for seed in (5, 1)
+    ]
     assert list_episodes(tmp_path) == sorted(made)
     assert list_episodes(tmp_path, kind="success") == sorted(made[:2])
     assert list_episodes(tmp_path, task="metaworld/other-v3") == []

@@ -1,0 +1,248 @@
+"""A scene and the expert in it: how it works on its task at a changing pace, pauses, is pushed away.
+
+What happens is a generator of moves, pairs of action and tick, and whoever iterates makes the steps. The
+tick is the expert's own time: its speed while it works on the task, 0 while it rests, trembles or makes up
+for a detour, and negative while its own steps are undone. So the clock tells the way made on the task,
+whatever the time it took.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .motions import Drift, Pace, burst, damp_turns, still
+from .stage import Done, Stage
+
+Move = tuple[NDArray[np.float32], float]
+
+
+@dataclass(frozen=True)
+class World:
+    """What differs between the suites.
+
+    Attributes:
+        unit: Metres that the hand moves in one control step at a motion number of 1.
+        sway: Largest smooth noise under which an expert still succeeds now and then, as a share of full
+            speed.
+    """
+
+    unit: float
+    sway: float
+
+
+WORLDS = {"metaworld": World(unit=0.01, sway=0.5), "robosuite": World(unit=0.012, sway=0.25)}
+"""Suite -> its measures; robosuite's arm makes far less than the 0.05 m a step that its action asks for."""
+
+_BRAKE_ABOVE = 0.012
+"""Lead of the commanded hand over the real one (metres) above which a pause first brakes; 4 mm at rest."""
+
+
+class Policy(Protocol):
+    """What maps an observation to an action: an expert, or another task's."""
+
+    def action(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns an action inside the action box."""
+
+
+def _no_lead() -> NDArray[np.float64]:
+    return np.zeros(3)
+
+
+@dataclass
+class Scene:
+    """All that a behaviour works with.
+
+    Attributes:
+        stage: Where it acts.
+        rng: Source of all that is drawn.
+        typical: Full-speed steps that the expert typically needs in this task.
+        world: The measures of its suite.
+        expert: The task's own, reset together with the stage.
+        rehearsal: A success from this very start, step by step; empty where the kind needs none.
+        ease: 0 at the first try and up to 1 at the last: later tries are easier to get right.
+        other: Another task's policy and its name; None where there is none. For `undone`, the inverse task's.
+        lead: How far the commanded hand is ahead of the real one now, metres, `(3,)`.
+        detail: Filled in by the behaviour: what it drew.
+    """
+
+    stage: Stage
+    rng: np.random.Generator
+    typical: float
+    world: World
+    expert: Policy | None = None
+    rehearsal: Sequence[Done] = ()
+    ease: float = 0.0
+    other: tuple[str, Policy] | None = None
+    lead: Callable[[], NDArray[np.float64]] = _no_lead
+    detail: str = ""
+
+
+Behaviour = Callable[[Scene], Iterator[Move]]
+"""Acts on a scene's stage, move by move; whoever iterates makes the steps."""
+
+
+def hold(scene: Scene, steps: int, gripper: float | None = None, brake: bool = True) -> Iterator[Move]:
+    """Rests: no motion, the gripper as it is (or as told).
+
+    Where the commanded hand runs ahead of the real one, as it does while something is pushed, the first
+    steps take the lead back: otherwise the robot would go on working in its pause.
+
+    Args:
+        scene: The scene.
+        steps: How long.
+        gripper: Its command; None keeps the last one.
+        brake: False keeps up the pressure, as one does on a button that is already down.
+
+    Yields:
+        Moves.
+    """
+    stage = scene.stage
+    command = stage.gripper if gripper is None else gripper
+    for step in range(steps):
+        lead = scene.lead()
+        action = still(stage.size, command)
+        if brake and step < 8 and float(np.abs(lead).max()) > _BRAKE_ABOVE:
+            action[:3] = np.clip(-lead / scene.world.unit, -1.0, 1.0)
+        yield action, 0.0
+
+
+def act(motion: NDArray[np.float64], gripper: float) -> NDArray[np.float32]:
+    """Joins motion and gripper to an action, inside [-1, 1]."""
+    return np.clip(np.append(motion, gripper), -1.0, 1.0).astype(np.float32)
+
+
+def free(scene: Scene, motions: Iterator[NDArray[np.float64]]) -> Iterator[Move]:
+    """Turns motions into moves that keep the gripper and do not advance the clock."""
+    for motion in motions:
+        yield act(motion, scene.stage.gripper), 0.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """How the expert works in one episode.
+
+    Attributes:
+        slowest: Least base speed.
+        noise: Standard deviation of white action noise, as a share of full speed.
+        sway: Standard deviation of smooth action noise.
+        pauses: Clock times at which it pauses, rising, and for how many steps.
+        detours: Clock times at which it is pushed off its way, rising.
+    """
+
+    slowest: float
+    noise: float = 0.03
+    sway: float = 0.0
+    pauses: tuple[tuple[float, int], ...] = ()
+    detours: tuple[float, ...] = ()
+
+
+def draw_work(scene: Scene, way: float, room: float, most_pauses: int = 3) -> Work:
+    """Draws pauses and the slowest speed that fits.
+
+    Args:
+        scene: The scene.
+        way: Full-speed steps that will be made.
+        room: Control steps that there are for them, pauses included.
+        most_pauses: Largest number of pauses.
+
+    Returns:
+        The plan, without sway and detours.
+    """
+    rng = scene.rng
+    times = np.sort(rng.uniform(0.0, way, int(rng.integers(0, most_pauses + 1))))
+    if len(times) and rng.random() < 0.35:
+        times[0] = 0.0
+    pauses = tuple((float(time), int(rng.integers(5, 26))) for time in times)
+    moving = max(1.0, room - sum(length for _, length in pauses))
+    # Later tries are quicker: a few tasks need momentum, or just barely fit into an episode at low speed.
+    slowest = 0.35 + 0.45 * scene.ease
+    return Work(
+        slowest=float(np.clip(max(slowest, 1.25 * way / moving), 0.0, 1.0)),
+        noise=rng.uniform(0.0, 0.06),
+        pauses=pauses,
+    )
+
+
+def work(scene: Scene, plan: Work, until: Callable[[], bool]) -> Iterator[Move]:
+    """The expert at work, with pauses, noise and detours.
+
+    Args:
+        scene: The scene.
+        plan: How it works.
+        until: Asked before each step; true ends the work.
+
+    Yields:
+        Moves.
+    """
+    stage, rng, expert = scene.stage, scene.rng, _expert(scene)
+    pace = Pace(rng, plan.slowest)
+    drift = Drift(rng, stage.motion_size, plan.sway, 8.0)
+    pauses, detours = list(plan.pauses), list(plan.detours)
+    debt = 0.0
+    while not until():
+        if pauses and stage.clock >= pauses[0][0]:
+            yield from hold(scene, pauses.pop(0)[1])
+            continue
+        if detours and stage.clock >= detours[0]:
+            detours.pop(0)
+            began = len(stage.done)
+            yield from detour(scene)
+            # The way back to where the detour began is no progress: the clock waits until it is made.
+            debt += _way_off(stage, began)
+            continue
+        speed = pace.step()
+        motion = speed * np.asarray(expert.action(stage.obs), dtype=np.float64)
+        gripper = motion[-1] / speed
+        motion = motion[:-1] + damp_turns(drift.step() + rng.normal(0.0, plan.noise, stage.motion_size))
+        tick = max(0.0, speed - debt)
+        debt = max(0.0, debt - speed)
+        yield act(motion, gripper), tick
+
+
+def detour(scene: Scene) -> Iterator[Move]:
+    """A burst of random motion; half of the time the robot goes back the way it came."""
+    rng, stage = scene.rng, scene.stage
+    began = len(stage.done)
+    strength = float(rng.uniform(0.4, 1.0))
+    yield from free(scene, burst(rng, stage.motion_size, int(rng.integers(5, 14)), strength))
+    yield from hold(scene, int(rng.integers(0, 6)))
+    if rng.random() < 0.5:
+        for done in reversed(stage.done[began:]):
+            yield act(-done.action[:-1].astype(np.float64), float(done.action[-1])), 0.0
+
+
+def _way_off(stage: Stage, began: int) -> float:
+    """Full-speed steps that lead back to where the hand was at step `began`."""
+    moved = np.sum([done.action[:3] for done in stage.done[began:]], axis=0)
+    return float(np.abs(moved).max())
+
+
+def _expert(scene: Scene) -> Policy:
+    if scene.expert is None:
+        raise ValueError("this behaviour needs a scene with an expert")
+    return scene.expert
+
+
+def full_speed(scene: Scene) -> Iterator[Move]:
+    """The expert does the task as fast as it can."""
+    while not scene.stage.success:
+        yield np.asarray(_expert(scene).action(scene.stage.obs), dtype=np.float32), 1.0
+
+
+def rehearse(scene: Scene, share: float) -> Iterator[Move]:
+    """The expert does the task, at a pace at which a share of it leaves time for something else.
+
+    Args:
+        scene: The scene; its `rehearsal` is not used.
+        share: Share of an episode's control steps that the task may take.
+
+    Yields:
+        Moves, up to the success.
+    """
+    plan = draw_work(scene, scene.typical, share * scene.stage.left, most_pauses=2)
+    yield from work(scene, plan, lambda: scene.stage.success)
