@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -35,12 +34,10 @@ def test_the_wrapper_loads_nothing_heavy_either(tmp_path: Path) -> None:
 
 
 def test_it_takes_less_than_a_second(tmp_path: Path) -> None:
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        run("import robometer_rl", tmp_path)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 1.0, f"import took {seconds} s, the interpreter's own start included"
+    """Processor time, interpreter start included: the wall clock would measure what else runs here."""
+    code = "import time, robometer_rl; print(time.process_time())"
+    seconds = [float(run(code, tmp_path)) for _ in range(3)]
+    assert min(seconds) < 1.0, f"the import took {seconds} s of processor time"
 
 
 def test_every_public_name_is_there_and_listed() -> None:
