@@ -336,13 +336,13 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
     frames = sum(len(e.frames) for e in episodes)
     console.print(f"{len(episodes)} episodes, {frames} frames, {len(texts)} tasks")
     tasks = [task for task in texts if config.sentences is None]
-    validation = load_by_task(config.validation, tasks, 10**6) if tasks else {}
-    small = {task: _first_of_each_kind(rows, config.evaluate_episodes) for task, rows in validation.items()}
+    validation = load_by_task(config.validation, tasks, config.evaluate_episodes) if tasks else {}
     with SummaryWriter(str(config.out / "tensorboard")) as log:
-        _train(run, BatchSampler(episodes, texts, config.sampling), log, console, small)
+        _train(run, BatchSampler(episodes, texts, config.sampling), log, console, validation)
     network = run.averaged()
     threshold = 0.5
-    if validation:
+    if tasks:
+        validation = load_by_task(config.validation, tasks, 10**6)
         threshold = calibrate(CompactReward(Checkpoint(network, run.tokenizer)), validation, config.false_positives)
     training = {
         "command": command,
@@ -360,14 +360,6 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
     save_checkpoint(Checkpoint(network, run.tokenizer, threshold, tuple(sorted(texts)), training), folder)
     console.print(f"{run.step} steps in {run.seconds / 60:.1f} min; success threshold {threshold:.3f}; saved to {folder}")
     return folder
-
-
-def _first_of_each_kind(episodes: Sequence[Episode], count: int) -> list[Episode]:
-    kept: list[Episode] = []
-    for episode in episodes:
-        if sum(other.kind == episode.kind for other in kept) < count:
-            kept.append(episode)
-    return kept
 
 
 def main(argv: Sequence[str] | None = None) -> None:
