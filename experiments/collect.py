@@ -244,7 +244,8 @@ def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[Report]:
                 reports += done
                 bar.update(line, advance=len(done), description=done[-1].order.task)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Leaving the pool shuts it down again and would forget that waiting jobs are cancelled: wait here.
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
     return reports
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,26 @@ def test_what_could_not_be_made_is_in_the_manifest(
         "NOT MADE: 1 of metaworld/handle-press-v3 undone; the last try: ended at quality 0.90"
         in capsys.readouterr().out
     )
+
+
+def _breaks(config: CollectConfig, job: tuple[Order, ...]) -> list[module.Report]:
+    """A job that fails at once, or takes a tenth of a second and leaves a file."""
+    if job[0].seed == 0:
+        raise RuntimeError("the simulator broke")
+    time.sleep(0.1)
+    (config.out / str(job[0].seed)).touch()
+    return [module.Report(job[0], (), True, 1, 0.1)]
+
+
+def test_a_broken_job_stops_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_run_job", _breaks)
+    monkeypatch.setattr(
+        module, "ProcessPoolExecutor", lambda workers, mp_context: ThreadPoolExecutor(workers)
+    )
+    missing = [Order("a/b", "random", seed) for seed in range(50)]
+    with pytest.raises(RuntimeError, match="the simulator broke"):
+        module._fulfil(CollectConfig(out=tmp_path, workers=1, chunk=1), missing)
+    assert len(list(tmp_path.iterdir())) < 10
 
 
 def test_orders_keep_tasks_together_and_scale() -> None:
