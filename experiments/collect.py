@@ -244,7 +244,7 @@ def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[Report]:
                 reports += done
                 bar.update(line, advance=len(done), description=done[-1].order.task)
         except BaseException:
-            # Leaving the pool shuts it down again and would forget that waiting jobs are cancelled: wait here.
+            # Leaving the pool shuts it down again and would forget that waiting jobs are cancelled: wait.
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return reports
