@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .episodes import episode_path, write_episode
+from .episodes import episode_path, list_episodes, write_episode
 
 _KEPT_STUDIOS = 1
 """How many environments a worker keeps open: chunks come sorted by task, so one is enough."""
@@ -188,7 +188,7 @@ def collect(config: CollectConfig) -> list[Order]:
     )
     began = time.perf_counter()
     reports = _fulfil(config, missing)
-    failed = _summarise(config, everything, reports, time.perf_counter() - began)
+    failed = _summarise(config, reports, time.perf_counter() - began)
     return failed
 
 
@@ -298,28 +298,40 @@ def _studio(config: CollectConfig, task: str) -> Any:
     return _studios[key]
 
 
-def _summarise(
-    config: CollectConfig, everything: Sequence[Order], reports: Sequence[Report], seconds: float
-) -> list[Order]:
-    """Writes the manifest, prints rates and what is missing."""
-    failed = [report for report in reports if not report.made]
-    manifest = {
-        "config": {
-            key: str(value) if isinstance(value, Path) else value for key, value in _lasting(config).items()
-        },
-        "made": dict(
-            Counter(f"{order.task} {order.kind}" for order in everything if _path(config, order).exists())
-        ),
-        "not_made": [
-            {**asdict(report.order), "refusals": list(report.refusals)}
-            for report in sorted(
-                failed, key=lambda report: (report.order.task, report.order.kind, report.order.seed)
-            )
-        ],
-    }
+def _write_manifest(config: CollectConfig, failed: Sequence[Report]) -> None:
+    """Adds this run to the manifest: its options, what is in the folder now, what could not be made."""
+    path = config.out / "manifest.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    runs = before.get("runs", [])
+    lasting = json.loads(json.dumps(_lasting(config)))
+    if lasting not in runs:
+        runs = [*runs, lasting]
+    now = [{**asdict(report.order), "refusals": list(report.refusals)} for report in failed]
+    again = {_key(entry) for entry in now}
+    kept = [
+        entry
+        for entry in before.get("not_made", [])
+        if _key(entry) not in again and not _path(config, Order(*_key(entry))).exists()
+    ]
+    made = Counter(
+        f"{file.parent.relative_to(config.out)} {file.stem.rpartition('-')[0]}"
+        for file in list_episodes(config.out)
+    )
+    manifest = {"runs": runs, "made": dict(made), "not_made": sorted(kept + now, key=_key)}
     part = config.out / ".manifest.json.part"
     part.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(part, config.out / "manifest.json")
+    os.replace(part, path)
+
+
+def _key(entry: dict[str, Any]) -> tuple[str, str, int]:
+    """What a manifest entry is about: task, kind, seed."""
+    return entry["task"], entry["kind"], entry["seed"]
+
+
+def _summarise(config: CollectConfig, reports: Sequence[Report], seconds: float) -> list[Order]:
+    """Writes the manifest, prints rates and what is missing."""
+    failed = [report for report in reports if not report.made]
+    _write_manifest(config, failed)
     made = len(reports) - len(failed)
     frames = sum(report.frames for report in reports)
     if made:

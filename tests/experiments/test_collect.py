@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,29 @@ def test_what_could_not_be_made_is_in_the_manifest(
         "NOT MADE: 1 of metaworld/handle-press-v3 undone; the last try: ended at quality 0.90"
         in capsys.readouterr().out
     )
+
+
+def test_the_manifest_tells_of_every_run_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = Order(TASK, "undone", 0), Order(TASK, "undone", 1)
+    made: list[Order] = []
+
+    def fulfil(config: CollectConfig, missing: list[Order]) -> list[module.Report]:
+        for order in set(missing) & set(made):
+            module._path(config, order).parent.mkdir(parents=True, exist_ok=True)
+            module._path(config, order).touch()
+        return [module.Report(order, ("no",), order in made, 1, 1.0) for order in missing]
+
+    monkeypatch.setattr(module, "_fulfil", fulfil)
+    one = CollectConfig(out=tmp_path, tasks=(TASK,), counts=Counts(0, 0, 0, 0, 1, 0, 0))
+    two = replace(one, seed_start=1)
+    assert collect(one) == [first]
+    assert collect(two) == [second]
+    made.append(first)
+    assert collect(one) == []
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert [run["seed_start"] for run in manifest["runs"]] == [0, 1]
+    assert [entry["seed"] for entry in manifest["not_made"]] == [1]
+    assert manifest["made"] == {f"{TASK} undone": 1}
 
 
 def _breaks(config: CollectConfig, job: tuple[Order, ...]) -> list[module.Report]:
