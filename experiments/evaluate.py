@@ -38,7 +38,7 @@ GOALS: dict[str, tuple[str, float, float]] = {
     "paraphrase_r": (">=", 0.97, 0.97),
     "wrong_task_progress": ("<=", 0.15, 0.15),
 }
-"""Per measure: which side is good, the goal for the mean; the last number applies to the worst task where the goal names one (VOC)."""
+"""Per measure: which side is good, the goal for the mean, the goal for the worst task."""
 KEYS = (*GOALS, "success_tpr")
 TIERS = {"success": 3, "near_miss": 2, "stalled": 1, "random": 0}
 """The kinds that Kendall's tau orders."""
@@ -139,7 +139,9 @@ def _order_measures(scored: Sequence[Scored], sentence: str, rng: np.random.Gene
     }
 
 
-def _language_measures(task: str, successes: Sequence[Scored], worlds: Sequence[str], rng: np.random.Generator) -> dict[str, float]:
+def _language_measures(
+    task: str, successes: Sequence[Scored], worlds: Sequence[str], rng: np.random.Generator
+) -> dict[str, float]:
     """Held-out paraphrases and wrong sentences."""
     allowed = (task, *get_task(task).also_shows)
     others = [other for other in worlds if other not in allowed]
@@ -155,7 +157,11 @@ def _language_measures(task: str, successes: Sequence[Scored], worlds: Sequence[
 
 
 def _preference_measures(
-    scored: Sequence[Scored], sentence: str, foreign: Sequence[Video], rng: np.random.Generator, pairs: int = 60
+    scored: Sequence[Scored],
+    sentence: str,
+    foreign: Sequence[Video],
+    rng: np.random.Generator,
+    pairs: int = 60,
 ) -> dict[str, float]:
     """How often the better of two videos is preferred."""
     rank = np.array([item.episode.rank for item in scored])
@@ -195,12 +201,15 @@ def evaluate_task(
         scored.append(Scored(episode, video, video.score(sentence)))
     successes = [item for item in scored if item.episode.success.any()]
     if not successes or len(successes) == len(scored):
-        raise ValueError(f"{task} needs held-out successes and failures, got {len(successes)} of {len(scored)}")
+        raise ValueError(
+            f"{task} needs held-out successes and failures, got {len(successes)} of {len(scored)}"
+        )
     ranked = [item for item in scored if item.episode.kind in TIERS]
     return {
         "voc": float(np.mean([pearson_r(item.scores.progress, item.episode.labels) for item in successes])),
         "kendall_tau": tier_tau(
-            [TIERS[item.episode.kind] for item in ranked], [float(item.scores.progress[-1]) for item in ranked]
+            [TIERS[item.episode.kind] for item in ranked],
+            [float(item.scores.progress[-1]) for item in ranked],
         ),
         **_preference_measures(scored, sentence, [Video(model, e.frames) for e in foreign], rng),
         **_success_measures(scored, model.success_threshold),
@@ -225,7 +234,9 @@ def load_by_task(root: Path, tasks: Sequence[str], per_kind: int) -> dict[str, l
                 kinds[kind] += 1
                 found[task].append(read_episode(path))
         if not found[task]:
-            raise ValueError(f"{root} holds no episodes of {task}: collect them with `robometer-rl collect --out {root}`")
+            raise ValueError(
+                f"{root} holds no episodes of {task}: collect them with `robometer-rl collect --out {root}`"
+            )
     return found
 
 
@@ -258,7 +269,8 @@ def evaluate(
     table["mean"] = {key: float(np.nanmean([row[key] for row in rows])) for key in KEYS}
     low_is_good = {key for key, goal in GOALS.items() if goal[0] == "<="}
     table["worst"] = {
-        key: float((np.nanmax if key in low_is_good else np.nanmin)([row[key] for row in rows])) for key in KEYS
+        key: float((np.nanmax if key in low_is_good else np.nanmin)([row[key] for row in rows]))
+        for key in KEYS
     }
     return table
 
@@ -280,17 +292,21 @@ def print_table(table: Mapping[str, Mapping[str, float]], console: Console) -> N
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate a reward model on held-out episodes and print the table."""
-    config = tyro.cli(EvaluateConfig, args=argv, description=main.__doc__)
+    config = tyro.cli(EvaluateConfig, prog="robometer-rl evaluate", args=argv, description=main.__doc__)
     console = Console()
-    split = "train" if config.split == "seen" else "unseen"
-    tasks = [task.id for task in list_tasks(split=split)]
+    tasks = [task.id for task in list_tasks(split="train" if config.split == "seen" else "unseen")]
     data = load_by_task(config.data, tasks, config.episodes)
     model = load_reward_model(config.model)
     table = evaluate(model, data, config.seed, console)
     print_table(table, console)
     if config.json is not None:
         config.json.parent.mkdir(parents=True, exist_ok=True)
-        record = {"model": config.model, "split": config.split, "episodes": config.episodes, "seed": config.seed}
+        record = {
+            "model": config.model,
+            "split": config.split,
+            "episodes": config.episodes,
+            "seed": config.seed,
+        }
         config.json.write_text(json.dumps({**record, "table": table}, indent=2) + "\n")
         console.print(f"written: {config.json}")
 

@@ -1,7 +1,7 @@
 """`robometer-rl fit`: train the compact reward model on collected episodes.
 
-Reads top to bottom: load episodes, build the network, loop over batches, evaluate as it goes, calibrate the success
-threshold on validation episodes, save the checkpoint. Resumes from the last saved state.
+Reads top to bottom: load episodes, build the network, loop over batches, evaluate as it goes, calibrate the
+success threshold on validation episodes, save the checkpoint. Resumes from the last saved state.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
 
@@ -36,11 +35,12 @@ from robometer_rl.rewards.training.sampling import BatchSampler, SamplingConfig,
 from robometer_rl.rewards.training.step import WordNoise, batch_losses
 from robometer_rl.rewards.training.words import distil_word_table, teacher_folder
 
-from .episodes import Episode, first_moved, list_episodes, read_episode
+from .episodes import Episode, list_episodes, read_episode
 from .evaluate import Video, evaluate, load_by_task
+from .labels import to_training_episode
 from .metrics import threshold_at_fpr
 
-__all__ = ["FitConfig", "fit", "main", "to_training_episode"]
+__all__ = ["FitConfig", "fit", "learning_rate_at", "main"]
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ class FitConfig:
     data: Path = Path("data/train")
     """Training episodes, from `robometer-rl collect`."""
     validation: Path = Path("data/validation")
-    """Episodes for the evaluation on the way and for the success threshold; never trained on."""
+    """Episodes for the evaluation on the way and the success threshold; never trained on."""
     out: Path = Path("runs/compact")
     """Where state, logs and the checkpoint go."""
     start: Path | None = None
-    """Checkpoint folder to start from, e.g. to fit the bundled model on a few demonstrations; None starts afresh."""
+    """Checkpoint folder to start from, e.g. to fit the bundled model on a few demonstrations."""
     sentences: Path | None = None
-    """JSON with sentences of tasks that the task table does not hold: {"suite/task": ["canonical", "paraphrase", ...]}."""
+    """JSON with sentences of tasks outside the task table: {"suite/task": ["canonical", "paraphrase", ...]}."""
     steps: int = 4000
     """Optimiser steps."""
     seed: int = 0
@@ -72,7 +72,7 @@ class FitConfig:
     ema: float = 0.998
     """Decay of the moving average of the weights, which is what is evaluated and saved."""
     success_negative_below: float = 0.9
-    """In a success, frames from this progress up to the success get no success label: by eye they are done or nearly so."""
+    """In a success, frames from this progress up to the success get no success label: they look done."""
     device: str = "cpu"
     """torch device."""
     threads: int = 0
@@ -93,67 +93,35 @@ class FitConfig:
     """Noise on the task words."""
 
 
-def to_training_episode(episode: Episode, negative_below: float, has_inverse: bool) -> TrainingEpisode:
-    """Turn a recorded episode into labels.
-
-    Successes: the share of the expert's time to the first success. Another task's behaviour: 0 throughout. Other
-    failures: no progress but at the first frame, where nothing has been done yet.
-
-    Args:
-        episode: the recording.
-        negative_below: progress of a success below which a frame counts as not done.
-        has_inverse: whether a success shown backwards does a nameable task.
-
-    Returns:
-        The episode with its labels.
-    """
-    progress = episode.labels.copy()
-    success = episode.success.astype(np.float32)
-    if episode.kind == "other_task":
-        progress[:] = 0.0
-    elif not episode.success.any():
-        progress[0] = 0.0
-    else:
-        first = int(np.argmax(episode.success))
-        unsure = np.flatnonzero(progress[:first] >= negative_below)
-        success[unsure] = np.nan
-    inverse = _inverse_labels(episode) if has_inverse and episode.success.any() else (None, None)
-    return TrainingEpisode(episode.frames, episode.task, episode.rank, progress, success, *inverse)
-
-
-def _inverse_labels(episode: Episode) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
-    """Labels of a success shown backwards: 0 while the object is where the success left it, 1 once it is back."""
-    moved = first_moved(episode.quality)
-    first = int(np.argmax(episode.success))
-    span = episode.clock[first] - episode.clock[moved] if moved is not None else 0.0
-    if moved is None or span <= 0:
-        return None, None
-    progress = np.clip((episode.clock[first] - episode.clock) / span, 0.0, 1.0).astype(np.float32)
-    progress[first:] = np.where(episode.success[first:], 0.0, np.nan)
-    success = np.where(progress >= 1.0, 1.0, np.where(progress <= 0.9, 0.0, np.nan)).astype(np.float32)
-    return progress, success
-
-
 def _task_texts(tasks: Sequence[str], extra: Path | None) -> dict[str, TaskText]:
-    own = {} if extra is None else {name: TaskText(tuple(rows)) for name, rows in json.loads(extra.read_text()).items()}
+    own = (
+        {}
+        if extra is None
+        else {name: TaskText(tuple(rows)) for name, rows in json.loads(extra.read_text()).items()}
+    )
     texts = {}
     for name in tasks:
         if name in own:
             texts[name] = own[name]
         else:
             task = get_task(name)
-            texts[name] = TaskText((task.sentence, *task.paraphrases), task.inverse_sentences, task.also_shows)
+            texts[name] = TaskText(
+                (task.sentence, *task.paraphrases), task.inverse_sentences, task.also_shows
+            )
     return texts
 
 
 def _load_episodes(config: FitConfig, console: Console) -> tuple[list[TrainingEpisode], dict[str, TaskText]]:
     paths = list_episodes(config.data)
     if not paths:
-        raise ValueError(f"{config.data} holds no episodes: collect them with `robometer-rl collect --out {config.data}`")
+        raise ValueError(
+            f"{config.data} holds no episodes: collect them with `robometer-rl collect --out {config.data}`"
+        )
     recorded = [read_episode(path) for path in track(paths, "reading episodes", console=console)]
     texts = _task_texts(sorted({episode.task for episode in recorded}), config.sentences)
     episodes = [
-        to_training_episode(e, config.success_negative_below, bool(texts[e.task].inverse_sentences)) for e in recorded
+        to_training_episode(e, config.success_negative_below, bool(texts[e.task].inverse_sentences))
+        for e in recorded
     ]
     return episodes, texts
 
@@ -179,7 +147,10 @@ def learning_rate_at(step: int, config: FitConfig) -> float:
 def _optimizer(network: CompactRewardNetwork, config: FitConfig) -> torch.optim.AdamW:
     decayed = [p for p in network.parameters() if p.dim() >= 2]
     plain = [p for p in network.parameters() if p.dim() < 2]
-    groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
 
 
@@ -190,9 +161,12 @@ class _Run:
         torch.manual_seed(config.seed)
         self.config = config
         self.network, self.tokenizer = _new_network(config)
-        self.network.to(config.device, memory_format=torch.channels_last).train()
+        torch.nn.Module.to(self.network, config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.train()
         self.average = torch.optim.swa_utils.AveragedModel(
-            self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema), use_buffers=False
+            self.network,
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema),
+            use_buffers=False,
         )
         self.optimizer = _optimizer(self.network, config)
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -241,7 +215,9 @@ class _Run:
         return copy.eval()
 
 
-def _train(run: _Run, sampler: BatchSampler, log: Any, console: Console, validation: dict[str, list[Episode]]) -> None:
+def _train(
+    run: _Run, sampler: BatchSampler, log: Any, console: Console, validation: dict[str, list[Episode]]
+) -> None:
     config = run.config
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar, ThreadPoolExecutor(1) as loader:
@@ -258,7 +234,9 @@ def _train(run: _Run, sampler: BatchSampler, log: Any, console: Console, validat
             rate = learning_rate_at(run.step, config)
             for group in run.optimizer.param_groups:
                 group["lr"] = rate
-            losses = batch_losses(run.network, run.tokenizer, batch, config.augment, config.noise, run.generator)
+            losses = batch_losses(
+                run.network, run.tokenizer, batch, config.augment, config.noise, run.generator
+            )
             if not bool(torch.isfinite(losses.total)):
                 raise FloatingPointError(f"the loss of step {run.step} is {losses}: lower the learning rate")
             run.optimizer.zero_grad(set_to_none=True)
@@ -300,6 +278,22 @@ def calibrate(model: CompactReward, episodes: dict[str, list[Episode]], rate: fl
     return threshold_at_fpr(peaks, rate)
 
 
+def _record(run: _Run, command: str, episodes: Sequence[TrainingEpisode]) -> dict[str, Any]:
+    """What a checkpoint says of its training."""
+    return {
+        "command": command,
+        "seed": run.config.seed,
+        "steps": run.step,
+        "minutes": round(run.seconds / 60, 1),
+        "device": run.config.device,
+        "threads": torch.get_num_threads(),
+        "parameters": sum(p.numel() for p in run.network.parameters()),
+        "episodes": len(episodes),
+        "frames": sum(len(episode.frames) for episode in episodes),
+        "config": json.loads(json.dumps(asdict(run.config), default=str)),
+    }
+
+
 def _keep_freed_memory() -> None:
     """Let glibc keep freed memory: mapping it anew for every large tensor took a third of a CPU step."""
     if sys.platform != "linux":
@@ -329,7 +323,8 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
     config.out.mkdir(parents=True, exist_ok=True)
     run = _Run(config)
     trained = sum(p.numel() for p in run.network.parameters())
-    console.print(f"{trained / 1e6:.2f}M trained parameters, word table {run.network.get_buffer('word_table').numel() / 1e6:.2f}M")
+    words = run.network.get_buffer("word_table").numel()
+    console.print(f"{trained / 1e6:.2f}M trained parameters, word table {words / 1e6:.2f}M")
     if run.resume():
         console.print(f"resumed at step {run.step} from {run.path}")
     episodes, texts = _load_episodes(config, console)
@@ -343,28 +338,22 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
     threshold = 0.5
     if tasks:
         validation = load_by_task(config.validation, tasks, 10**6)
-        threshold = calibrate(CompactReward(Checkpoint(network, run.tokenizer)), validation, config.false_positives)
-    training = {
-        "command": command,
-        "seed": config.seed,
-        "steps": run.step,
-        "minutes": round(run.seconds / 60, 1),
-        "device": config.device,
-        "threads": torch.get_num_threads(),
-        "parameters": trained,
-        "episodes": len(episodes),
-        "frames": frames,
-        "config": json.loads(json.dumps(asdict(config), default=str)),
-    }
+        threshold = calibrate(
+            CompactReward(Checkpoint(network, run.tokenizer)), validation, config.false_positives
+        )
+    training = _record(run, command, episodes)
     folder = config.out / "checkpoint"
     save_checkpoint(Checkpoint(network, run.tokenizer, threshold, tuple(sorted(texts)), training), folder)
-    console.print(f"{run.step} steps in {run.seconds / 60:.1f} min; success threshold {threshold:.3f}; saved to {folder}")
+    minutes = run.seconds / 60
+    console.print(
+        f"{run.step} steps in {minutes:.1f} min; success threshold {threshold:.3f}; saved to {folder}"
+    )
     return folder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train the compact reward model on collected episodes."""
-    config = tyro.cli(FitConfig, args=argv, description=main.__doc__)
+    config = tyro.cli(FitConfig, prog="robometer-rl fit", args=argv, description=main.__doc__)
     words = ["robometer-rl", "fit", *(sys.argv[2:] if argv is None else argv)]
     fit(config, " ".join(words), Console())
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-__all__ = ["average_precision", "pearson_r", "roc_auc", "tier_tau", "threshold_at_fpr"]
+__all__ = ["average_precision", "pearson_r", "roc_auc", "threshold_at_fpr", "tier_tau"]
 
 
 def pearson_r(a: ArrayLike, b: ArrayLike) -> float:

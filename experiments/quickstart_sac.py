@@ -1,7 +1,8 @@
 """SAC on the learned reward alone: what a user writes in 30 lines.
 
-`python -m robometer_rl.experiments.quickstart_sac --reward robometer --seed 0` trains on door-close and prints the true
-success of a second environment as it goes; `--reward sparse` is the same agent on the suite's 0/1 reward.
+`python -m robometer_rl.experiments.quickstart_sac --reward robometer --seed 0` trains on door-close and
+prints the true success of a second environment as it goes; `--reward sparse` is the same agent on the suite's
+0/1 reward.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import gymnasium as gym
 import tyro
 from stable_baselines3 import SAC
 
@@ -42,8 +44,8 @@ class QuickstartConfig:
 
 def train(config: QuickstartConfig) -> list[tuple[int, float]]:
     """Train one agent; returns (environment steps, true success rate) at each evaluation."""
-    options = {"horizon": config.horizon, "action_repeat": config.action_repeat}
-    env = make_env(config.task, seed=config.seed, reward="sparse", **options)
+    options: dict[str, Any] = {"horizon": config.horizon, "action_repeat": config.action_repeat}
+    env: gym.Env[Any, Any] = make_env(config.task, seed=config.seed, reward="sparse", **options)
     if config.reward == "robometer":
         env = RobometerReward(env, task=get_task(config.task).sentence)  # the one line
     judge = TrueSuccess(make_env(config.task, seed=config.seed + 10_000, **options), config.action_repeat)
@@ -59,7 +61,9 @@ def main(argv: list[str] | None = None) -> None:
     curve = train(config)
     with (config.out / f"{config.reward}-{config.seed}.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("task", "reward", "seed", "env_steps", "true_success")])
-        csv.writer(file).writerows((config.task, config.reward, config.seed, steps, rate) for steps, rate in curve)
+        csv.writer(file).writerows(
+            (config.task, config.reward, config.seed, steps, rate) for steps, rate in curve
+        )
 
 
 if __name__ == "__main__":

@@ -11,19 +11,24 @@ __all__ = ["TrueSuccess"]
 
 
 class TrueSuccess(BaseCallback):
-    """Every so often, lets the deterministic policy play and counts episodes that are solved at any step.
+    """Every so often, lets the deterministic policy play and counts episodes that are solved at any step."""
 
-    Args:
-        env: the second environment, its `info["is_success"]` the truth.
-        action_repeat: environment steps per decision, for the axis of the curve.
-        every: environment steps between two evaluations.
-        episodes: episodes per evaluation; the same start states each time.
-    """
+    def __init__(
+        self, env: gym.Env[Any, Any], action_repeat: int = 1, every: int = 2_500, episodes: int = 20
+    ) -> None:
+        """Stores the options.
 
-    def __init__(self, env: gym.Env[Any, Any], action_repeat: int = 1, every: int = 2_500, episodes: int = 20) -> None:
+        Args:
+            env: the second environment, its `info["is_success"]` the truth.
+            action_repeat: environment steps per decision, for the axis of the curve.
+            every: environment steps between two evaluations.
+            episodes: episodes per evaluation; the same start states each time.
+        """
         super().__init__()
         if min(action_repeat, every, episodes) < 1:
-            raise ValueError(f"action_repeat, every and episodes must be >= 1, got {action_repeat}, {every}, {episodes}")
+            raise ValueError(
+                f"action_repeat, every and episodes must be >= 1, got {action_repeat}, {every}, {episodes}"
+            )
         self.env = env
         self.action_repeat = action_repeat
         self.every = every

@@ -1,4 +1,4 @@
-"""What every test may use: the fakes, by fixture or by the module name `robometer_test_fakes`; a tiny compact model."""
+"""What every test may use: the fakes (fixture or module `robometer_test_fakes`) and a tiny compact model."""
 
 from __future__ import annotations
 

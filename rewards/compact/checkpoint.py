@@ -1,8 +1,8 @@
 """Compact checkpoints on disk: written whole, verified before they are used.
 
 A checkpoint folder holds `config.json` and `model.safetensors` (readable by `from_pretrained`),
-`tokenizer.json`, and `checkpoint.json`: the calibrated success threshold, the worlds it was trained on, how it was
-trained, and the SHA-256 of the other files.
+`tokenizer.json`, and `checkpoint.json`: the calibrated success threshold, the worlds it was trained on, how
+it was trained, and the SHA-256 of the other files.
 """
 
 from __future__ import annotations

@@ -10,21 +10,7 @@ __all__ = ["CompactConfig"]
 
 
 class CompactConfig(PretrainedConfig):
-    """Configuration of `CompactRewardNetwork`.
-
-    Args:
-        image_size: side in pixels of the square frame the encoder reads.
-        encoder_widths: channels of the three stages of the vision encoder (strides 4, 8, 16).
-        hidden_size: width of the decoder.
-        num_layers: decoder blocks.
-        num_heads: attention heads; divides `hidden_size`.
-        window: how many frames back a frame sees, itself included, beside the first frame.
-        num_bins: bins of the progress head (Robometer: 10).
-        vocab_size: rows of the word table.
-        word_size: columns of the word table.
-        max_words: tokens of a task sentence that are read; a longer sentence is refused.
-        dropout: dropout rate inside the decoder and the heads.
-    """
+    """Configuration of `CompactRewardNetwork`."""
 
     model_type = "robometer_compact"
 
@@ -43,6 +29,22 @@ class CompactConfig(PretrainedConfig):
         dropout: float = 0.1,
         **kwargs: Any,
     ) -> None:
+        """Stores the options.
+
+        Args:
+            image_size: side in pixels of the square frame the encoder reads.
+            encoder_widths: channels of the three stages of the vision encoder (strides 4, 8, 16).
+            hidden_size: width of the decoder.
+            num_layers: decoder blocks.
+            num_heads: attention heads; divides `hidden_size`.
+            window: how many frames back a frame sees, itself included, beside the first frame.
+            num_bins: bins of the progress head (Robometer: 10).
+            vocab_size: rows of the word table.
+            word_size: columns of the word table.
+            max_words: tokens of a task sentence that are read; a longer sentence is refused.
+            dropout: dropout rate inside the decoder and the heads.
+            **kwargs: of `PretrainedConfig`.
+        """
         if hidden_size % num_heads:
             raise ValueError(f"num_heads must divide hidden_size, got {num_heads} and {hidden_size}")
         if image_size % 16:

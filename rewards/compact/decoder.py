@@ -8,6 +8,7 @@ may hold any of the frames.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,7 @@ __all__ = ["Decoder", "StreamCache", "pair_mask", "video_mask"]
 
 
 def _frame_mask(count: int, window: int, device: torch.device) -> Tensor:
-    """bool `(count, count)`: row t may read column j when j is the first frame or within the window up to t."""
+    """Bool `(count, count)`: row t reads column j if j is the first frame or in the window up to t."""
     t = torch.arange(count, device=device)
     past = t[None, :] <= t[:, None]
     near = t[None, :] > t[:, None] - window
@@ -118,14 +119,20 @@ class Decoder(nn.Module):
     """The blocks, over whole sequences or one frame at a time."""
 
     def __init__(self, config: CompactConfig) -> None:
+        """Builds the layers that the sizes ask for."""
         super().__init__()
         self.config = config
-        self.blocks: nn.ModuleList = nn.ModuleList(Block(config) for _ in range(config.num_layers))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.hidden_size)
+
+    def _layers(self) -> Iterator[Block]:
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            yield block
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Run whole sequences: tokens `(B, N, C)`, mask bool `(B, 1, N, N)`; returns `(B, N, C)`."""
-        for block in self.blocks:
+        for block in self._layers():
             key, value = block.keys_values(x)
             x = block(x, key, value, mask)
         return self.norm(x)
@@ -156,7 +163,7 @@ class Decoder(nn.Module):
         cache.readable[rows, :length] = words
         cache.counts[rows] = 0
         mask = words[:, None, None, :].expand(-1, 1, length, -1)
-        for layer, block in enumerate(self.blocks):
+        for layer, block in enumerate(self._layers()):
             key, value = block.keys_values(x)
             cache.keys[layer][rows, :, :length] = key
             cache.values[layer][rows, :, :length] = value
@@ -181,7 +188,7 @@ class Decoder(nn.Module):
         cache.counts[rows] = counts + 1
         mask = cache.readable[rows][:, None, None, :]
         x = x.unsqueeze(1)
-        for layer, block in enumerate(self.blocks):
+        for layer, block in enumerate(self._layers()):
             key, value = block.keys_values(x)
             cache.keys[layer][rows, :, slot] = key.squeeze(2)
             cache.values[layer][rows, :, slot] = value.squeeze(2)

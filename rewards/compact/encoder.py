@@ -34,7 +34,14 @@ class ResidualBlock(nn.Module):
 def _stage(inputs: int, outputs: int, kernel: int, stride: int, blocks: int) -> nn.Sequential:
     """Downsample by `stride`, then `blocks` residual blocks."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=(kernel - 1) // 2 if stride == 2 else 2, bias=False),
+        nn.Conv2d(
+            inputs,
+            outputs,
+            kernel,
+            stride=stride,
+            padding=(kernel - 1) // 2 if stride == 2 else 2,
+            bias=False,
+        ),
         nn.BatchNorm2d(outputs),
         nn.ReLU(),
         *(ResidualBlock(outputs) for _ in range(blocks)),
@@ -59,6 +66,7 @@ class FrameEncoder(nn.Module):
     """Three convolutional stages at strides 4, 8 and 16; the token reads the last two maps."""
 
     def __init__(self, config: CompactConfig) -> None:
+        """Builds the layers that the sizes ask for."""
         super().__init__()
         first, second, third = config.encoder_widths
         # Half the time of a residual stage at stride 4 would go into moving its large maps through memory, so
@@ -94,4 +102,5 @@ class FrameEncoder(nn.Module):
                     if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                         module[i] = fuse_conv_bn_eval(first, second)
                         module[i + 1] = nn.Identity()
-        return copy.to(memory_format=torch.channels_last)
+        copy.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch accepts it
+        return copy

@@ -1,8 +1,8 @@
 """The compact reward network: vision encoder, word table, causal decoder, three heads.
 
 Method: Robometer (arXiv 2603.02115) at a size that a laptop CPU runs. One token per frame, task words in
-front, a 10-bin progress head and a success head on every frame, a preference head on a pair of videos laid out
-as [task, frames a, split, frames b, preference].
+front, a 10-bin progress head and a success head on every frame, a preference head on a pair of videos laid
+out as [task, frames a, split, frames b, preference].
 """
 
 from __future__ import annotations
@@ -49,13 +49,17 @@ class CompactRewardNetwork(PreTrainedModel):
     config_class = CompactConfig
     base_model_prefix = "compact"
     main_input_name = "images"
+    config: CompactConfig
 
     def __init__(self, config: CompactConfig) -> None:
+        """Builds the layers that the sizes ask for."""
         super().__init__(config)
         size = config.hidden_size
         self.encoder = FrameEncoder(config)
-        # Distilled word vectors: frozen, so that words never seen in training keep their place beside synonyms.
-        self.register_buffer("word_table", torch.zeros(config.vocab_size, config.word_size, dtype=torch.float16))
+        # Distilled word vectors, frozen: words never seen in training keep their place beside synonyms.
+        self.register_buffer(
+            "word_table", torch.zeros(config.vocab_size, config.word_size, dtype=torch.float16)
+        )
         self.word_projection = nn.Sequential(nn.Linear(config.word_size, size), nn.LayerNorm(size))
         self.first_frame = nn.Parameter(torch.randn(size) * 0.02)
         self.split = nn.Parameter(torch.randn(size) * 0.02)
@@ -106,7 +110,9 @@ class CompactRewardNetwork(PreTrainedModel):
         hidden = self.decoder(torch.cat([task, self.mark_first(frames)], dim=1), mask)
         return self.heads(hidden[:, length:])
 
-    def read_pairs(self, task: Tensor, words: Tensor, a: Tensor, b: Tensor) -> tuple[VideoLogits, VideoLogits, Tensor]:
+    def read_pairs(
+        self, task: Tensor, words: Tensor, a: Tensor, b: Tensor
+    ) -> tuple[VideoLogits, VideoLogits, Tensor]:
         """Score two videos of one task and compare them.
 
         Args:

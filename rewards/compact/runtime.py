@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..protocol import Scores
@@ -45,22 +45,24 @@ def preprocess(frames: NDArray[np.uint8], size: int, device: torch.device) -> Te
 
 
 class CompactReward:
-    """Scores videos with a compact checkpoint.
-
-    Args:
-        checkpoint: network, tokenizer and calibrated threshold.
-        device: a torch device name.
-
-    Raises:
-        ValueError: the device is not known to torch.
-    """
+    """Scores videos with a compact checkpoint."""
 
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu") -> None:
+        """Takes its parts.
+
+        Args:
+            checkpoint: network, tokenizer and calibrated threshold.
+            device: a torch device name.
+
+        Raises:
+            ValueError: the device is not known to torch.
+        """
         try:
             self.device = torch.device(device)
         except RuntimeError as error:
             raise ValueError(f"unknown device {device!r}, expected e.g. 'cpu', 'cuda' or 'mps'") from error
-        self.network: CompactRewardNetwork = checkpoint.network.to(self.device).eval()
+        self.network: CompactRewardNetwork = checkpoint.network.eval()
+        nn.Module.to(self.network, self.device)
         self._encoder = self.network.encoder.fused()
         self.tokenizer = checkpoint.tokenizer
         self.success_threshold = checkpoint.success_threshold
@@ -101,7 +103,7 @@ class CompactReward:
 
     @torch.inference_mode()
     def prefer_tokens(self, a: Tensor, b: Tensor, task: str) -> float:
-        """`prefer` on encoded frames `(T, C)`; both orders are asked, so that prefer(a, b) + prefer(b, a) = 1."""
+        """`prefer` on encoded frames `(T, C)`; asks both orders, so prefer(a, b) + prefer(b, a) = 1."""
         words_row, words = self._task([task])
         _, _, a_first = self.network.read_pairs(words_row, words, a[None], b[None])
         _, _, b_first = self.network.read_pairs(words_row, words, b[None], a[None])
@@ -113,14 +115,15 @@ class CompactReward:
 
 
 class CompactStream:
-    """n running episodes over one key-value cache of constant size.
-
-    Args:
-        model: the model that scores.
-        n: number of episodes, at least 1.
-    """
+    """n running episodes over one key-value cache of constant size."""
 
     def __init__(self, model: CompactReward, n: int) -> None:
+        """Takes its parts.
+
+        Args:
+            model: the model that scores.
+            n: number of episodes, at least 1.
+        """
         if n < 1:
             raise ValueError(f"a stream needs at least one episode, got n={n}")
         self.n = n

@@ -13,14 +13,15 @@ __all__ = ["TaskTokenizer"]
 
 
 class TaskTokenizer:
-    """Turns sentences into padded word ids.
-
-    Args:
-        path: a `tokenizer.json` of the `tokenizers` library.
-        max_words: tokens that a sentence may have.
-    """
+    """Turns sentences into padded word ids."""
 
     def __init__(self, path: Path, max_words: int) -> None:
+        """Takes its parts.
+
+        Args:
+            path: a `tokenizer.json` of the `tokenizers` library.
+            max_words: tokens that a sentence may have.
+        """
         self.path = path
         self.max_words = max_words
         self._tokenizer = Tokenizer.from_file(str(path))

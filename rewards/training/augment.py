@@ -45,7 +45,7 @@ def _affine(batch: int, config: AugmentConfig, generator: torch.Generator) -> Te
 
 
 def _occlusion_mask(batch: int, size: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """bool `(B, 1, S, S)`: the pixels to hide."""
+    """Bool `(B, 1, S, S)`: the pixels to hide."""
     centre = torch.rand((batch, 2, 1), generator=generator)
     half = torch.rand((batch, 2, 1), generator=generator) * config.occlusion_size / 2
     half = half * (torch.rand((batch, 1, 1), generator=generator) < config.occlusion)
@@ -67,7 +67,9 @@ def augment_videos(videos: Tensor, config: AugmentConfig, generator: torch.Gener
     """
     batch, frames, channels, size, _ = videos.shape
     flat = videos.flatten(1, 2)  # (B, T * 3, S, S): one grid serves all frames of a video
-    grid = F.affine_grid(_affine(batch, config, generator), [batch, channels, size, size], align_corners=False)
+    grid = F.affine_grid(
+        _affine(batch, config, generator), [batch, channels, size, size], align_corners=False
+    )
     flat = F.grid_sample(flat, grid.to(flat), padding_mode="border", align_corners=False)
     flat.masked_fill_(_occlusion_mask(batch, size, config, generator).to(flat.device), 0.5)
     videos = flat.view(batch, frames, channels, size, size)

@@ -39,7 +39,10 @@ class TrainingEpisode:
     @property
     def labelled(self) -> bool:
         """Whether the whole course of progress is known, i.e. the episode succeeds."""
-        return bool(np.isfinite(self.progress[1:]).any() and self.progress.max(initial=0.0, where=np.isfinite(self.progress)) == 1.0)
+        return bool(
+            np.isfinite(self.progress[1:]).any()
+            and self.progress.max(initial=0.0, where=np.isfinite(self.progress)) == 1.0
+        )
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class SamplingConfig:
     wrong_sentence: float = 0.4
     """Share of the single videos that get another task's sentence."""
     inverse: float = 0.5
-    """Share of the other single videos that are shown backwards under the inverse sentence, where there is one."""
+    """Share of the other single videos shown backwards under the inverse sentence, where there is one."""
 
 
 @dataclass
@@ -107,20 +110,21 @@ class Batch:
 
 
 class BatchSampler:
-    """Endless batches from a set of episodes.
-
-    Args:
-        episodes: all episodes, in memory.
-        texts: per task id, its sentences.
-        config: the mixture.
-
-    Raises:
-        ValueError: fewer than two tasks, or a task without a labelled episode.
-    """
+    """Endless batches from a set of episodes."""
 
     def __init__(
         self, episodes: Sequence[TrainingEpisode], texts: Mapping[str, TaskText], config: SamplingConfig
     ) -> None:
+        """Takes its parts.
+
+        Args:
+            episodes: all episodes, in memory.
+            texts: per task id, its sentences.
+            config: the mixture.
+
+        Raises:
+            ValueError: fewer than two tasks, or a task without a labelled episode.
+        """
         self.episodes = episodes
         self.texts = texts
         self.config = config
@@ -133,7 +137,9 @@ class BatchSampler:
         self.tasks = sorted(self.by_task)
         without = [task for task in self.tasks if not self.labelled[task]]
         if len(self.tasks) < 2 or without:
-            raise ValueError(f"need two tasks or more, each with a success; got {self.tasks}, without: {without}")
+            raise ValueError(
+                f"need two tasks or more, each with a success; got {self.tasks}, without: {without}"
+            )
 
     def _sentence(self, task: str, rng: np.random.Generator) -> str:
         sentences = self.texts[task].sentences
@@ -168,7 +174,9 @@ class BatchSampler:
             return "rewind", self._pick(self.labelled[task], rng), first
         return strategy, first, self._pick(self.by_task[task], rng)
 
-    def _add(self, views: Views, clip: int, path: NDArray[np.int64], sentence: str, labels: tuple[Floats, Floats]) -> None:
+    def _add(
+        self, views: Views, clip: int, path: NDArray[np.int64], sentence: str, labels: tuple[Floats, Floats]
+    ) -> None:
         views.clip.append(clip)
         views.path.append(path)
         views.sentence.append(sentence)
@@ -176,20 +184,40 @@ class BatchSampler:
         views.success.append(labels[1])
 
     def _add_single(
-        self, views: Views, clip: int, episode: TrainingEpisode, shown: NDArray[np.int64], length: int, rng: np.random.Generator
+        self,
+        views: Views,
+        clip: int,
+        episode: TrainingEpisode,
+        shown: NDArray[np.int64],
+        length: int,
+        rng: np.random.Generator,
     ) -> None:
         """Add one single video of a clip: wrong sentence, inverse sentence, or its own."""
         count = len(shown)
         text = self.texts[episode.task]
         zeros = np.zeros(length, dtype=np.float32)
         if rng.random() < self.config.wrong_sentence:
-            path = forward_path(count, length, rng) if rng.random() < 0.7 else rewound_path(count, length, rng)
-            self._add(views, clip, path, self._sentence(self._other_task(episode.task, rng), rng), (zeros, zeros))
-        elif episode.inverse_progress is not None and episode.inverse_success is not None and rng.random() < self.config.inverse:
+            path = (
+                forward_path(count, length, rng) if rng.random() < 0.7 else rewound_path(count, length, rng)
+            )
+            self._add(
+                views, clip, path, self._sentence(self._other_task(episode.task, rng), rng), (zeros, zeros)
+            )
+        elif (
+            episode.inverse_progress is not None
+            and episode.inverse_success is not None
+            and rng.random() < self.config.inverse
+        ):
             path = reversed_path(count, length, rng)
             sentence = text.inverse_sentences[rng.integers(len(text.inverse_sentences))]
             frames = shown[path]
-            self._add(views, clip, path, sentence, (episode.inverse_progress[frames], episode.inverse_success[frames]))
+            self._add(
+                views,
+                clip,
+                path,
+                sentence,
+                (episode.inverse_progress[frames], episode.inverse_success[frames]),
+            )
         else:
             make = (forward_path, forward_path, forward_path, rewound_path, reversed_path)[rng.integers(5)]
             path = make(count, length, rng)
@@ -208,7 +236,9 @@ class BatchSampler:
         """
         config = self.config
         count = int(rng.integers(config.min_frames, config.max_frames + 1))
-        count = min(count, int(rng.integers(config.min_frames, config.max_frames + 1)))  # short clips more often
+        count = min(
+            count, int(rng.integers(config.min_frames, config.max_frames + 1))
+        )  # short clips more often
         length = count + int(rng.integers(0, config.max_stall + 1) * (rng.random() < 0.5))
         groups = max(2, config.frames_per_batch // (2 * count))
         batch = Batch(np.zeros(0, dtype=np.uint8), Views(), Views(), Views(), [])
@@ -220,12 +250,20 @@ class BatchSampler:
             clips += [(first, shown[0]), (second, shown[1])]
             self._add_pair(batch, base, strategy, (first, second), shown, length, rng)
             for offset, index in enumerate((first, second)):
-                self._add_single(batch.videos, base + offset, self.episodes[index], shown[offset], length, rng)
+                self._add_single(
+                    batch.videos, base + offset, self.episodes[index], shown[offset], length, rng
+                )
         batch.images = np.stack([self.episodes[i].frames[shown] for i, shown in clips])
         return batch
 
     def _add_pair(
-        self, batch: Batch, base: int, strategy: str, indices: tuple[int, int], shown: list[NDArray[np.int64]], length: int,
+        self,
+        batch: Batch,
+        base: int,
+        strategy: str,
+        indices: tuple[int, int],
+        shown: list[NDArray[np.int64]],
+        length: int,
         rng: np.random.Generator,
     ) -> None:
         """Add the pair of one group, in random order."""
@@ -244,7 +282,9 @@ class BatchSampler:
             other = forward_path(count, length, rng)
             frames = shown[1][other]
             zeros = np.zeros(length, dtype=np.float32)
-            labels = (zeros, zeros) if strategy == "different" else (worse.progress[frames], worse.success[frames])
+            labels = (
+                (zeros, zeros) if strategy == "different" else (worse.progress[frames], worse.success[frames])
+            )
             bad = (base + 1, other, sentence, labels)
         a_is_better = bool(rng.random() < 0.5)
         first, second = (good, bad) if a_is_better else (bad, good)

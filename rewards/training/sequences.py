@@ -17,8 +17,8 @@ Path = NDArray[np.int64]
 def sample_frames(length: int, count: int, rng: np.random.Generator) -> Path:
     """Draw `count` sorted frame indices of an episode with random spacing.
 
-    The first frame is always shown (a stream starts there). The others are, by equal chance, spread at random over
-    the whole episode, over a random part of it, or evenly spaced: never only evenly, since even spacing
+    The first frame is always shown (a stream starts there). The others are, by equal chance, spread at random
+    over the whole episode, over a random part of it, or evenly spaced: never only evenly, since even spacing
     lets a model read progress off the frame count.
 
     Args:

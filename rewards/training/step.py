@@ -42,7 +42,11 @@ class Losses(NamedTuple):
 
 
 def _read_task(
-    network: CompactRewardNetwork, tokenizer: TaskTokenizer, sentences: list[str], noise: WordNoise, generator: torch.Generator
+    network: CompactRewardNetwork,
+    tokenizer: TaskTokenizer,
+    sentences: list[str],
+    noise: WordNoise,
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     device = network.first_frame.device
     ids, words = tokenizer(sentences)

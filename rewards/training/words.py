@@ -1,7 +1,7 @@
 """Distil a sentence encoder into a word table (training time only).
 
-Each word piece of all-MiniLM-L6-v2 is read alone by the encoder; its mean-pooled output, reduced by PCA, is the
-row of the table. Synonyms stay neighbours, and nothing of the encoder is needed afterwards.
+Each word piece of all-MiniLM-L6-v2 is read alone by the encoder; its mean-pooled output, reduced by PCA, is
+the row of the table. Synonyms stay neighbours, and nothing of the encoder is needed afterwards.
 """
 
 from __future__ import annotations

@@ -16,19 +16,55 @@ from robometer_rl.envs import tasks as module
 from robometer_rl.envs.tasks import TASKS, Task, get_task, list_tasks, load_tasks, plain_words, tasks_markdown
 
 TRAIN = {
-    "button-press", "button-press-topdown-wall", "coffee-pull", "dial-turn", "door-open", "door-unlock",
-    "drawer-close", "faucet-open", "handle-press", "handle-pull-side", "peg-insert-side", "pick-place",
-    "plate-slide", "plate-slide-back-side", "push", "reach", "stick-push", "stick-pull", "window-open",
+    "button-press",
+    "button-press-topdown-wall",
+    "coffee-pull",
+    "dial-turn",
+    "door-open",
+    "door-unlock",
+    "drawer-close",
+    "faucet-open",
+    "handle-press",
+    "handle-pull-side",
+    "peg-insert-side",
+    "pick-place",
+    "plate-slide",
+    "plate-slide-back-side",
+    "push",
+    "reach",
+    "stick-push",
+    "stick-pull",
+    "window-open",
     "hand-insert",
 }
 UNSEEN = {
-    "button-press-wall", "button-press-topdown", "coffee-push", "coffee-button", "door-close",
-    "door-lock", "faucet-close", "handle-press-side", "handle-pull", "pick-place-wall", "plate-slide-back",
-    "plate-slide-side", "push-back", "reach-wall", "soccer", "window-close", "sweep-into",
+    "button-press-wall",
+    "button-press-topdown",
+    "coffee-push",
+    "coffee-button",
+    "door-close",
+    "door-lock",
+    "faucet-close",
+    "handle-press-side",
+    "handle-pull",
+    "pick-place-wall",
+    "plate-slide-back",
+    "plate-slide-side",
+    "push-back",
+    "reach-wall",
+    "soccer",
+    "window-close",
+    "sweep-into",
 }
 RL = {
-    "window-close", "reach-wall", "faucet-close", "coffee-button", "button-press-wall", "door-lock",
-    "handle-press-side", "sweep-into",
+    "window-close",
+    "reach-wall",
+    "faucet-close",
+    "coffee-button",
+    "button-press-wall",
+    "door-lock",
+    "handle-press-side",
+    "sweep-into",
 }
 
 TABLE = Path(module.__file__).with_name("tasks.json")
@@ -96,8 +132,13 @@ def test_a_video_run_backwards_never_shows_its_own_task() -> None:
 
 @pytest.mark.parametrize(
     ("name", "other"),
-    [("door-open", "door-close"), ("window-open", "window-close"), ("drawer-open", "drawer-close"),
-     ("faucet-open", "faucet-close"), ("door-lock", "door-unlock")],
+    [
+        ("door-open", "door-close"),
+        ("window-open", "window-close"),
+        ("drawer-open", "drawer-close"),
+        ("faucet-open", "faucet-close"),
+        ("door-lock", "door-unlock"),
+    ],
 )
 def test_opposite_tasks_are_each_other_backwards(name: str, other: str) -> None:
     one, two = (get_task(f"metaworld/{n}-v3") for n in (name, other))
@@ -113,8 +154,12 @@ def test_what_a_video_shows_besides_is_shown_through_and_through() -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "close"),
-    [("metaworld/drawer-opn-v3", "metaworld/drawer-open-v3"), ("drawer-open-v3", "metaworld/drawer-open-v3"),
-     ("lift", "robosuite/Lift"), ("metaworld/window_close", "metaworld/window-close-v3")],
+    [
+        ("metaworld/drawer-opn-v3", "metaworld/drawer-open-v3"),
+        ("drawer-open-v3", "metaworld/drawer-open-v3"),
+        ("lift", "robosuite/Lift"),
+        ("metaworld/window_close", "metaworld/window-close-v3"),
+    ],
 )
 def test_an_unknown_task_is_answered_with_close_ones(wrong: str, close: str) -> None:
     with pytest.raises(ValueError, match=f"unknown task '{wrong}': did you mean .*'{close}'"):

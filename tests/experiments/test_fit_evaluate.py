@@ -14,7 +14,8 @@ from robometer_rl.experiments import fit as fitting
 from robometer_rl.experiments.episodes import RANKS, Episode, write_episode
 from robometer_rl.experiments.evaluate import KEYS, evaluate, load_by_task
 from robometer_rl.experiments.evaluate import main as evaluate_main
-from robometer_rl.experiments.fit import FitConfig, fit, learning_rate_at, to_training_episode
+from robometer_rl.experiments.fit import FitConfig, fit, learning_rate_at
+from robometer_rl.experiments.labels import to_training_episode
 from robometer_rl.rewards import load_reward_model
 from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from robometer_rl.rewards.compact.runtime import CompactReward
@@ -49,9 +50,18 @@ def config(tmp_path: Path, data: Path, checkpoint: Checkpoint) -> FitConfig:
     save_checkpoint(long, tmp_path / "start")
     sampling = SamplingConfig(frames_per_batch=24, max_frames=6, max_stall=2)
     return FitConfig(
-        data=data, validation=data, out=tmp_path / "run", start=tmp_path / "start", steps=6, warmup=2, save_every=2,
-        evaluate_every=4, evaluate_episodes=1, sampling=sampling, threads=1,
-    )  # fmt: skip
+        data=data,
+        validation=data,
+        out=tmp_path / "run",
+        start=tmp_path / "start",
+        steps=6,
+        warmup=2,
+        save_every=2,
+        evaluate_every=4,
+        evaluate_episodes=1,
+        sampling=sampling,
+        threads=1,
+    )
 
 
 def _long_tokenizer(checkpoint: Checkpoint):  # type: ignore[no-untyped-def]
@@ -94,7 +104,9 @@ def test_fit_writes_a_checkpoint_that_scores(config: FitConfig) -> None:
     model = load_reward_model(str(folder))
     assert model.trained_worlds == TASKS
     assert 0 < model.success_threshold <= 1
-    assert model.score(make_episode(TASKS[0], "success", 5).frames, "open the door").progress.shape == (LENGTH,)
+    assert model.score(make_episode(TASKS[0], "success", 5).frames, "open the door").progress.shape == (
+        LENGTH,
+    )
     training = load_checkpoint(folder).training
     assert (training["steps"], training["seed"], training["episodes"]) == (6, 0, 28)
     assert list((config.out / "tensorboard").iterdir())
@@ -104,7 +116,9 @@ class Killed(BaseException):
     """Stands for kill -9 after a state was saved."""
 
 
-def test_a_killed_run_ends_where_an_unbroken_one_does(config: FitConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_ends_where_an_unbroken_one_does(
+    config: FitConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = load_checkpoint(fit(config, "", quiet())).network.state_dict()
     broken = replace(config, out=config.out.with_name("broken"))
     save = fitting._Run.save
@@ -120,7 +134,9 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(config: FitConfig, monkeyp
             fit(broken, "", quiet())
     resumed = load_checkpoint(fit(broken, "", quiet())).network.state_dict()
     for name, tensor in whole.items():
-        np.testing.assert_allclose(tensor.float().numpy(), resumed[name].float().numpy(), atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(
+            tensor.float().numpy(), resumed[name].float().numpy(), atol=1e-5, err_msg=name
+        )
 
 
 def test_fit_needs_episodes(config: FitConfig, tmp_path: Path) -> None:
@@ -135,10 +151,9 @@ def test_sentences_of_tasks_outside_the_table(config: FitConfig, tmp_path: Path)
             write_episode(tmp_path / "mine", replace(make_episode(TASKS[i], kind, 0), task=name))
     rows = {"mine/press": ["open the door", "push the door"], "mine/push": ["push the red cube"]}
     (tmp_path / "sentences.json").write_text(json.dumps(rows))
-    folder = fit(
-        replace(config, data=tmp_path / "mine", sentences=tmp_path / "sentences.json", steps=2, out=tmp_path / "own"),
-        "", quiet(),
-    )  # fmt: skip
+    sentences = tmp_path / "sentences.json"
+    own = replace(config, data=tmp_path / "mine", sentences=sentences, steps=2, out=tmp_path / "own")
+    folder = fit(own, "", quiet())
     assert load_checkpoint(folder).trained_worlds == ("mine/press", "mine/push")
 
 
@@ -167,7 +182,15 @@ def test_a_perfect_model_gets_perfect_measures(data: Path) -> None:
     table = evaluate(Oracle(), load_by_task(data, TASKS, 2), seed=0)
     mean = table["mean"]
     assert set(mean) == set(KEYS)
-    for key in ("voc", "kendall_tau", "preference_task", "success_auc", "success_auprc", "rewind_r", "success_tpr"):
+    for key in (
+        "voc",
+        "kendall_tau",
+        "preference_task",
+        "success_auc",
+        "success_auprc",
+        "rewind_r",
+        "success_tpr",
+    ):
         assert mean[key] == pytest.approx(1.0, abs=0.01), key
     for key in ("success_fpr", "stall_drift", "still_progress", "wrong_task_progress"):
         assert mean[key] == pytest.approx(0.0, abs=0.01), key
@@ -192,7 +215,7 @@ def test_the_compact_path_equals_the_protocol(data: Path, checkpoint: Checkpoint
 
 
 def test_missing_episodes_are_named(data: Path) -> None:
-    with pytest.raises(ValueError, match="button-press-v3.*collect"):
+    with pytest.raises(ValueError, match=r"button-press-v3.*collect"):
         load_by_task(data, ("metaworld/button-press-v3",), 1)
 
 

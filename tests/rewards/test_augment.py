@@ -38,7 +38,9 @@ def test_a_shift_moves_the_picture() -> None:
 
 
 def test_occlusion_hides_a_part() -> None:
-    config = AugmentConfig(shift=0, rotation=0, zoom=0, brightness=0, noise=0, occlusion=1.0, occlusion_size=0.5)
+    config = AugmentConfig(
+        shift=0, rotation=0, zoom=0, brightness=0, noise=0, occlusion=1.0, occlusion_size=0.5
+    )
     white = torch.ones(8, 2, 3, 32, 32)
     out = augment_videos(white, config, torch.Generator().manual_seed(0))
     hidden = (out == 0.5).float().mean(dim=(1, 2, 3, 4))
@@ -47,5 +49,7 @@ def test_occlusion_hides_a_part() -> None:
 
 
 def test_one_seed_one_view() -> None:
-    first, second = (augment_videos(videos(), AugmentConfig(), torch.Generator().manual_seed(5)) for _ in range(2))
+    first, second = (
+        augment_videos(videos(), AugmentConfig(), torch.Generator().manual_seed(5)) for _ in range(2)
+    )
     torch.testing.assert_close(first, second)

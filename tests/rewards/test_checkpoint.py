@@ -25,7 +25,9 @@ def folder(checkpoint: Checkpoint, tmp_path: Path) -> Path:
 def test_round_trip_is_bitwise(model: CompactReward, folder: Path) -> None:
     loaded = load_compact(str(folder))
     assert (loaded.success_threshold, loaded.trained_worlds) == (0.7, ("metaworld/door-open-v3",))
-    for saved, read in zip(model.score(FRAMES, "open the door"), loaded.score(FRAMES, "open the door"), strict=True):
+    for saved, read in zip(
+        model.score(FRAMES, "open the door"), loaded.score(FRAMES, "open the door"), strict=True
+    ):
         np.testing.assert_array_equal(saved, read)
 
 

@@ -14,9 +14,9 @@ from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
 from robometer_rl.rewards.compact.runtime import CompactReward, preprocess
 from robometer_rl.rewards.compact.text import TaskTokenizer
 from robometer_rl.rewards.protocol import RewardModel, RewardStream
-from robometer_rl.rewards.training.step import WordNoise, batch_losses
 from robometer_rl.rewards.training.augment import AugmentConfig
 from robometer_rl.rewards.training.sampling import BatchSampler, SamplingConfig, TaskText, TrainingEpisode
+from robometer_rl.rewards.training.step import WordNoise, batch_losses
 
 TASK = "open the drawer"
 
@@ -185,7 +185,9 @@ def test_wrong_frames_are_named(model: CompactReward, frames: np.ndarray, messag
         ("red " * 7, ValueError, "6 tokens, got 7"),
     ],
 )
-def test_wrong_tasks_are_named(model: CompactReward, task: object, error: type[Exception], message: str) -> None:
+def test_wrong_tasks_are_named(
+    model: CompactReward, task: object, error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         model.score(video(2), task)  # type: ignore[arg-type]
 
@@ -233,7 +235,9 @@ def _learnable_batch() -> BatchSampler:
     return BatchSampler(episodes, texts, SamplingConfig(frames_per_batch=64, max_frames=8, max_stall=3))
 
 
-def test_every_parameter_learns_and_one_batch_is_overfitted(network: CompactRewardNetwork, tokenizer: TaskTokenizer) -> None:
+def test_every_parameter_learns_and_one_batch_is_overfitted(
+    network: CompactRewardNetwork, tokenizer: TaskTokenizer
+) -> None:
     batch = _learnable_batch().draw(np.random.default_rng(3))
     network.train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
@@ -245,7 +249,9 @@ def test_every_parameter_learns_and_one_batch_is_overfitted(network: CompactRewa
         optimizer.zero_grad()
         losses.total.backward()
         if step == 0:
-            silent = [name for name, p in network.named_parameters() if p.grad is None or p.grad.abs().max() == 0]
+            silent = [
+                name for name, p in network.named_parameters() if p.grad is None or p.grad.abs().max() == 0
+            ]
             assert silent == []
         optimizer.step()
         history.append(losses)

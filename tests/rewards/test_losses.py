@@ -40,9 +40,13 @@ def test_success_classes_weigh_the_same_however_rare() -> None:
 
 def test_success_leaves_nan_out() -> None:
     logits = torch.tensor([0.0, 7.0])
-    assert success_loss(logits, torch.tensor([1.0, float("nan")])).item() == pytest.approx(math.log(2), abs=1e-6)
+    assert success_loss(logits, torch.tensor([1.0, float("nan")])).item() == pytest.approx(
+        math.log(2), abs=1e-6
+    )
 
 
 def test_preference_is_symmetric_in_the_order() -> None:
     logit = torch.tensor([1.3])
-    assert preference_loss(logit, torch.ones(1)).item() == pytest.approx(preference_loss(-logit, torch.zeros(1)).item())
+    assert preference_loss(logit, torch.ones(1)).item() == pytest.approx(
+        preference_loss(-logit, torch.zeros(1)).item()
+    )

@@ -19,7 +19,9 @@ def episode(task: str, rank: int, mark: int, inverse: bool = False) -> TrainingE
     success = (rise >= 1).astype(np.float32) * np.float32(rank == 5)
     if rank < 5:
         return TrainingEpisode(frames, task, rank, NAN, success)
-    return TrainingEpisode(frames, task, rank, rise, success, 1 - rise if inverse else None, 1 - rise if inverse else None)
+    return TrainingEpisode(
+        frames, task, rank, rise, success, 1 - rise if inverse else None, 1 - rise if inverse else None
+    )
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ SEEDS = st.integers(0, 10_000)
 
 
 @given(length=st.integers(1, 200), count=st.integers(1, 32), seed=SEEDS)
-def test_samples_are_sorted_within_the_episode_and_start_at_its_start(length: int, count: int, seed: int) -> None:
+def test_samples_are_sorted_within_the_episode_and_start_at_its_start(
+    length: int, count: int, seed: int
+) -> None:
     frames = sample_frames(length, count, np.random.default_rng(seed))
     assert len(frames) == count
     assert frames[0] == 0
