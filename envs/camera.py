@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,7 @@ class _Drawing:
     ) -> None:
         import mujoco
 
+        _refuse_after_fork()
         height, width = size
         visual = decimated_copy(model, faces, hidden_groups)
         visual.vis.global_.offwidth, visual.vis.global_.offheight = width, height
@@ -162,6 +164,25 @@ class _Drawing:
 
 
 _open: weakref.WeakSet[_Drawing] = weakref.WeakSet()
+
+_started_in: list[int] = []
+"""Id of the process in which this copy of the module first drew; a forked child inherits its parent's."""
+
+
+def _refuse_after_fork() -> None:
+    """Raises where a software driver would wait forever for threads that a fork did not copy.
+
+    Raises:
+        RuntimeError: A parent process drew before this one was forked off it.
+    """
+    if not _started_in:
+        _started_in.append(os.getpid())
+    if _started_in[0] != os.getpid():
+        raise RuntimeError(
+            "this process was forked after its parent had drawn a frame, and OpenGL does not survive a fork: "
+            'start workers afresh, with AsyncVectorEnv(..., context="spawn") or '
+            'SubprocVecEnv(..., start_method="spawn"), or create them before the first render()'
+        )
 
 
 def _free_at_exit(drawing: _Drawing) -> None:

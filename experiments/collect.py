@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .episodes import episode_path, list_episodes, write_episode
 
@@ -52,7 +52,7 @@ class CollectConfig:
     """Folder of the data set."""
     tasks: tuple[str, ...] = ()
     """Task ids, such as metaworld/drawer-open-v3; none means all of the split."""
-    split: str = "train"
+    split: Literal["train", "unseen", "other"] = "train"
     """Split of the tasks where none are named: train, unseen or other."""
     counts: Counts = field(default_factory=Counts)
     """Episodes of each kind for each task."""

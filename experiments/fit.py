@@ -56,7 +56,7 @@ class FitConfig:
     start: Path | None = None
     """Checkpoint folder to start from, e.g. to fit the bundled model on a few demonstrations."""
     sentences: Path | None = None
-    """JSON with sentences of tasks outside the task table: {"suite/task": ["canonical", "paraphrase", ...]}."""
+    """JSON with sentences of tasks outside the table: {"suite/task": ["canonical", "paraphrase", ...]}."""
     steps: int = 4000
     """Optimiser steps."""
     seed: int = 0
@@ -248,9 +248,9 @@ def _train(
             run.seconds += time.perf_counter() - start
             if run.step % 20 == 0:
                 for name, value in losses._asdict().items():
-                    log.add_scalar(f"loss/{name}", float(value), run.step)
+                    log.add_scalar(f"loss/{name}", value.item(), run.step)
                 log.add_scalar("learning_rate", rate, run.step)
-                terms = " ".join(f"{name} {float(value):.3f}" for name, value in losses._asdict().items())
+                terms = " ".join(f"{name} {value.item():.3f}" for name, value in losses._asdict().items())
                 bar.update(shown, completed=run.step, description=f"fit {terms}")
             if run.step % config.save_every == 0 or run.step == config.steps:
                 run.save()

@@ -15,8 +15,8 @@ __all__ = ["to_training_episode"]
 def to_training_episode(episode: Episode, negative_below: float, has_inverse: bool) -> TrainingEpisode:
     """Turn a recorded episode into labels.
 
-    Successes: the share of the expert's time to the first success. Another task's behaviour: 0 throughout. Other
-    failures: no progress but at the first frame, where nothing has been done yet.
+    Successes: the share of the expert's time to the first success. Another task's behaviour: 0 throughout.
+    Other failures: no progress but at the first frame, where nothing has been done yet.
 
     Args:
         episode: the recording.
@@ -41,7 +41,7 @@ def to_training_episode(episode: Episode, negative_below: float, has_inverse: bo
 
 
 def _inverse_labels(episode: Episode) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
-    """Labels of a success shown backwards: 0 while the object is where the success left it, 1 once it is back."""
+    """Labels of a success shown backwards: 0 where the success left the object, 1 once it is back."""
     moved = first_moved(episode.quality)
     first = int(np.argmax(episode.success))
     span = episode.clock[first] - episode.clock[moved] if moved is not None else 0.0

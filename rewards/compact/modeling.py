@@ -17,7 +17,7 @@ from .configuration import CompactConfig
 from .decoder import Decoder, pair_mask, video_mask
 from .encoder import FrameEncoder
 
-__all__ = ["CompactRewardNetwork", "VideoLogits"]
+__all__ = ["CompactRewardNetwork", "VideoLogits", "modulate"]
 
 
 class VideoLogits(NamedTuple):
@@ -27,6 +27,11 @@ class VideoLogits(NamedTuple):
     """Logits over the bins, float `(B, T, num_bins)`."""
     success: Tensor
     """Logits, float `(B, T)`."""
+
+
+def modulate(frames: Tensor, modulation: Tensor) -> Tensor:
+    """Frame tokens `(B, T, C)` as a task reads them, given its `(B, 2, C)` scale and offset."""
+    return frames * modulation[:, :1] + modulation[:, 1:]
 
 
 class Head(nn.Sequential):
@@ -61,6 +66,7 @@ class CompactRewardNetwork(PreTrainedModel):
             "word_table", torch.zeros(config.vocab_size, config.word_size, dtype=torch.float16)
         )
         self.word_projection = nn.Sequential(nn.Linear(config.word_size, size), nn.LayerNorm(size))
+        self.modulation = nn.Linear(size, 2 * size)
         self.first_frame = nn.Parameter(torch.randn(size) * 0.02)
         self.split = nn.Parameter(torch.randn(size) * 0.02)
         self.preference = nn.Parameter(torch.randn(size) * 0.02)
@@ -81,6 +87,24 @@ class CompactRewardNetwork(PreTrainedModel):
     def task_tokens(self, vectors: Tensor) -> Tensor:
         """Task tokens, float `(B, L, C)`, from word vectors `(B, L, word_size)`."""
         return self.word_projection(vectors)
+
+    def task_modulation(self, task: Tensor, words: Tensor) -> Tensor:
+        """Scale and offset by which a task reads frame tokens.
+
+        Whether a scene fits a sentence is a product of the two, which attention alone was slow to find: after
+        800 steps it still scored wrong sentences like right ones.
+
+        Args:
+            task: task tokens, float `(B, L, C)`.
+            words: bool `(B, L)`, True for words.
+
+        Returns:
+            float `(B, 2, C)`.
+        """
+        weights = words.float() / words.float().sum(1, keepdim=True)  # (B, L)
+        mean = torch.einsum("bl,blc->bc", weights, task)
+        scale, offset = self.modulation(mean).chunk(2, dim=-1)
+        return torch.stack([1 + scale, offset], dim=1)
 
     def frame_tokens(self, images: Tensor) -> Tensor:
         """Frame tokens, float `(B, C)`, from images float `(B, 3, S, S)` in [0, 1]."""
@@ -106,6 +130,7 @@ class CompactRewardNetwork(PreTrainedModel):
             Logits of every frame, each from the frames up to it.
         """
         length = task.shape[1]
+        frames = modulate(frames, self.task_modulation(task, words))
         mask = video_mask(words, frames.shape[1], self.config.window)
         hidden = self.decoder(torch.cat([task, self.mark_first(frames)], dim=1), mask)
         return self.heads(hidden[:, length:])
@@ -125,6 +150,8 @@ class CompactRewardNetwork(PreTrainedModel):
             Logits of the frames of a and of b, and the logit `(B,)` that a shows the task done better.
         """
         batch, length, _ = task.shape
+        modulation = self.task_modulation(task, words)
+        a, b = modulate(a, modulation), modulate(b, modulation)
         split = self.split.expand(batch, 1, -1)
         last = self.preference.expand(batch, 1, -1)
         mask = pair_mask(words, a.shape[1], b.shape[1], self.config.window)

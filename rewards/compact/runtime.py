@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..protocol import Scores
 from .bins import decode_progress
 from .checkpoint import Checkpoint
-from .modeling import CompactRewardNetwork, VideoLogits
+from .modeling import CompactRewardNetwork, VideoLogits, modulate
 
 __all__ = ["CompactReward", "CompactStream", "preprocess"]
 
@@ -129,6 +129,8 @@ class CompactStream:
         self.n = n
         self._model = model
         self._cache = model.network.decoder.new_cache(n, model.device)
+        size = model.network.config.hidden_size
+        self._modulation = torch.zeros(n, 2, size, device=model.device)
         self._started = np.zeros(n, dtype=bool)
 
     def _rows(self, mask: NDArray[np.bool_] | None) -> NDArray[np.int64]:
@@ -149,6 +151,7 @@ class CompactStream:
             return
         task, words = self._model._task([tasks[i] for i in rows])
         index = torch.from_numpy(rows).to(self._model.device)
+        self._modulation[index] = self._model.network.task_modulation(task, words)
         self._model.network.decoder.start(self._cache, index, task, words)
         self._started[rows] = True
 
@@ -167,7 +170,7 @@ class CompactStream:
             tokens = self._model.encode(frames if len(rows) == self.n else frames[rows])
             index = torch.from_numpy(rows).to(self._model.device)
             is_first = (self._cache.counts[index] == 0).unsqueeze(1)
-            tokens = tokens + is_first * network.first_frame
+            tokens = modulate(tokens[:, None], self._modulation[index])[:, 0] + is_first * network.first_frame
             scores = _to_scores(network.heads(network.decoder.step(self._cache, index, tokens)))
             progress[rows], success[rows] = scores
         return Scores(progress, success)

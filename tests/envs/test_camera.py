@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -199,3 +201,32 @@ def metaworld_model() -> tuple[Any, Any]:
     env = make_env("metaworld/drawer-open-v3", seed=0)
     env.reset()
     return env.sim.model, env.sim.data
+
+
+def test_a_fork_after_a_frame_is_refused_rather_than_left_to_hang() -> None:
+    program = """
+import multiprocessing
+from robometer_rl.envs.make import make_env
+
+def draw(pipe):
+    env = make_env("metaworld/reach-v3", image_size=16)
+    env.reset(seed=0)
+    try:
+        env.render()
+    except RuntimeError as error:
+        pipe.send(str(error))
+
+env = make_env("metaworld/reach-v3", image_size=16)
+env.reset(seed=0)
+env.render()
+here, there = multiprocessing.Pipe()
+worker = multiprocessing.get_context("fork").Process(target=draw, args=(there,))
+worker.start()
+assert here.poll(60), "the worker hangs"
+print(here.recv())
+worker.join()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert 'context="spawn"' in done.stdout

@@ -188,7 +188,8 @@ def test_pickles_before_its_first_reset_and_refuses_after() -> None:
 
 
 def test_several_workers_share_nothing() -> None:
-    envs = gym.vector.AsyncVectorEnv([lambda s=s: make_env(DRAWER, seed=s, image_size=32) for s in (1, 2)])
+    makers = [lambda s=s: make_env(DRAWER, seed=s, image_size=32) for s in (1, 2)]
+    envs = gym.vector.AsyncVectorEnv(makers, context="spawn")
     obs, _ = envs.reset()
     assert not np.array_equal(obs[0], obs[1])
     frames = envs.render()
