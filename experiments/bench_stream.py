@@ -1,4 +1,4 @@
-"""Time per streamed frame of a reward model on one core: `python -m robometer_rl.experiments.bench_stream`."""
+"""Time per streamed frame of a reward model: `python -m robometer_rl.experiments.bench_stream`."""
 
 from __future__ import annotations
 
