@@ -354,7 +354,7 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train the compact reward model on collected episodes."""
     config = tyro.cli(FitConfig, prog="robometer-rl fit", args=argv, description=main.__doc__)
-    words = ["robometer-rl", "fit", *(sys.argv[2:] if argv is None else argv)]
+    words = ["robometer-rl", "fit", *(sys.argv[1:] if argv is None else argv)]
     fit(config, " ".join(words), Console())
 
 
