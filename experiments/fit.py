@@ -259,8 +259,9 @@ def _train(
 
 
 def _evaluate_on_the_way(run: _Run, validation: dict[str, list[Episode]], log: Any, console: Console) -> None:
-    model = CompactReward(Checkpoint(run.averaged(), run.tokenizer), run.config.device)
-    table = evaluate(model, validation, run.config.seed)
+    with torch.random.fork_rng():  # a new network draws weights: training must not notice
+        model = CompactReward(Checkpoint(run.averaged(), run.tokenizer), run.config.device)
+        table = evaluate(model, validation, run.config.seed)
     for key, value in table["mean"].items():
         log.add_scalar(f"validation/{key}", value, run.step)
     line = ", ".join(f"{key} {value:.3f}" for key, value in table["mean"].items())
