@@ -61,16 +61,15 @@ class RobotEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]], abc.ABC):
         """Remembers the options and checks them; the simulator starts later.
 
         Args:
-            task: A task or its id, such as `"metaworld/drawer-open-v3"`.
-            seed: Seed of the first `reset()` that is given none.
-            reward: `"sparse"` or `"dense"`.
-            horizon: Control steps until truncation; None takes the task's.
-            action_repeat: Control steps that one `step()` takes with the same action; their dense rewards are
-                added up, while the sparse reward is the success after the last of them.
-            terminate_on_success: Ends the episode as soon as the task is solved.
-            camera: A camera of the suite; None takes the task's.
-            image_size: Side of the square picture in pixels.
-            render_mode: `"rgb_array"`, or None for no pictures.
+            task: A task or its id; the options after it are those of `make_env`.
+            seed: See `make_env`.
+            reward: See `make_env`.
+            horizon: See `make_env`.
+            action_repeat: See `make_env`.
+            terminate_on_success: See `make_env`.
+            camera: See `make_env`.
+            image_size: See `make_env`.
+            render_mode: See `make_env`.
 
         Raises:
             ValueError: An option is outside its range, or the task belongs to another suite.

@@ -24,7 +24,8 @@ def make_env(
         seed: Seed of the first `reset()` that is given none.
         reward: `"sparse"` (1.0 while solved, else 0.0) or `"dense"` (the suite's own).
         horizon: Control steps until truncation; None takes the task's.
-        action_repeat: Control steps per `step()`.
+        action_repeat: Control steps that one `step()` takes with the same action; their dense rewards are
+            added up, while the sparse reward is the success after the last of them.
         terminate_on_success: Ends the episode as soon as the task is solved.
         camera: A camera of the suite; None takes the task's.
         image_size: Side of the square picture in pixels.

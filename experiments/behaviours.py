@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
-from .motions import OPEN, SHUT, Pace, burst, jitter, straight, swaying, wandering, white
+from .motions import OPEN, SHUT, Pace, Vector, burst, jitter, roaming, straight, swaying, wandering, white
 from .scene import Behaviour, Move, Policy, Scene, Work, act, draw_work, free, hold, work
 from .stage import Done
 
@@ -16,9 +17,10 @@ ROOM = np.array([0.22, 0.22, 0.12])
 
 
 def success(scene: Scene) -> Iterator[Move]:
-    """The expert does the task and stays a while."""
-    after = _stay(scene)
-    plan = draw_work(scene, scene.typical, scene.stage.left - after)
+    """The expert does the task and stays a while, or leaves what it did and roams."""
+    after = _after(scene)
+    scene.detail = f"then {after.style}"
+    plan = draw_work(scene, scene.typical, scene.stage.left - after.steps)
     yield from work(scene, plan, lambda: scene.stage.success)
     yield from _afterwards(scene, after)
 
@@ -26,28 +28,56 @@ def success(scene: Scene) -> Iterator[Move]:
 def noisy_success(scene: Scene) -> Iterator[Move]:
     """The expert does the task although it is disturbed all the time."""
     rng = scene.rng
-    after = _stay(scene)
+    after = _after(scene)
     times = np.sort(rng.uniform(0.0, 0.9, int(rng.integers(0, 3)))) * scene.typical
-    base = draw_work(scene, scene.typical, scene.stage.left - after - 30 * len(times), most_pauses=2)
+    base = draw_work(scene, scene.typical, scene.stage.left - after.steps - 30 * len(times), most_pauses=2)
     sway = scene.world.sway * float(rng.uniform(0.3, 1.0)) * (1.0 - 0.8 * scene.ease**0.5)
     plan = Work(base.slowest, base.noise, sway, base.pauses, tuple(times.tolist()))
-    scene.detail = f"sway {sway:.2f}, {len(times)} detours"
+    scene.detail = f"sway {sway:.2f}, {len(times)} detours, then {after.style}"
     yield from work(scene, plan, lambda: scene.stage.success)
     yield from _afterwards(scene, after)
 
 
-def _stay(scene: Scene) -> int:
-    """For how many steps the expert stays after success: fewer at later tries, as objects spring back."""
-    return int(scene.rng.integers(5, 26 - int(18 * scene.ease)))
+@dataclass(frozen=True)
+class _After:
+    """What comes after the success: a style, and for how many steps."""
+
+    style: str
+    steps: int
 
 
-def _afterwards(scene: Scene, steps: int) -> Iterator[Move]:
-    """After the success the expert goes on, or rests."""
-    if scene.rng.random() < 0.5:
-        yield from hold(scene, steps, brake=False)
+def _after(scene: Scene) -> _After:
+    """Later tries stay, and shorter: objects spring back, or move once the hand leaves them."""
+    rng = scene.rng
+    if scene.ease == 0.0 and rng.random() < 0.5:
+        return _After("roam", int(rng.integers(25, 81)))
+    style = "rest" if rng.random() < 0.5 else "go on"
+    return _After(style, int(rng.integers(5, 26 - int(18 * scene.ease))))
+
+
+def _afterwards(scene: Scene, after: _After) -> Iterator[Move]:
+    """After the success the robot rests, goes on, or leaves the object and roams."""
+    if after.style == "rest":
+        yield from hold(scene, after.steps, brake=False)
         return
-    ends = len(scene.stage.done) + steps
+    # Before it leaves, the robot goes on for a moment: what is only just done would not stay so.
+    more = after.steps if after.style == "go on" else after.steps // 4
+    ends = len(scene.stage.done) + more
     yield from work(scene, Work(slowest=0.5), lambda: len(scene.stage.done) >= ends)
+    yield from islice(_roam(scene, gripper=OPEN), after.steps - more)
+
+
+def _roam(scene: Scene, gripper: float | None = None) -> Iterator[Move]:
+    """The arm goes about with nothing to do with the object, often between it and the camera; without end."""
+    command = scene.stage.gripper if gripper is None else gripper
+    for motion in _roaming(scene):
+        yield act(motion, command), 0.0
+
+
+def _roaming(scene: Scene) -> Iterator[Vector]:
+    world, rng = scene.world, scene.rng
+    room, front = np.array(world.room), np.array(world.front)
+    return roaming(rng, scene.stage.motion_size, world.unit, room, front, rng.uniform(0.4, 1.0))
 
 
 def near_miss(scene: Scene) -> Iterator[Move]:
@@ -61,13 +91,13 @@ def stalled(scene: Scene) -> Iterator[Move]:
 
 
 def _give_up(scene: Scene, low: float, high: float) -> Iterator[Move]:
-    """Works for a share of the way, then rests, trembles or drifts a little."""
+    """Works for a share of the way, then rests, trembles, drifts a little, or leaves the object and roams."""
     rng, stage = scene.rng, scene.stage
     # Some objects finish by themselves, as a handle that snaps: later tries stop earlier.
     share = float(rng.uniform(low - 0.15 * scene.ease, high - (high - low) * scene.ease))
     yield from _part(scene.rehearsal, share)
     after = min(stage.left, int(rng.integers(12, 60)))
-    style = ("rest", "rest", "tremble", "drift")[int(rng.integers(4))]
+    style = ("rest", "rest", "tremble", "drift", "roam", "roam")[int(rng.integers(6))]
     scene.detail = f"{share:.2f} of the way, then {style}"
     if style == "tremble":
         yield from islice(free(scene, jitter(rng, stage.motion_size, rng.uniform(0.1, 0.5))), after)
@@ -75,6 +105,8 @@ def _give_up(scene: Scene, low: float, high: float) -> Iterator[Move]:
         moving = int(rng.integers(after // 3, after + 1))
         yield from free(scene, burst(rng, stage.motion_size, moving, rng.uniform(0.02, 0.06)))
         yield from hold(scene, after - moving)
+    elif style == "roam":
+        yield from islice(_roam(scene), after)
     else:
         yield from hold(scene, after)
 
@@ -124,9 +156,9 @@ def _take_back(forward: Sequence[Done]) -> Iterator[Move]:
 
 
 def random(scene: Scene) -> Iterator[Move]:
-    """No idea of the task: white, smooth or wandering motion, hardly any, or none."""
+    """No idea of the task: white, smooth, wandering or roaming motion, hardly any, or none."""
     rng, stage = scene.rng, scene.stage
-    styles = ("swaying", "wandering", "white", "wandering", "hardly", "never")
+    styles = ("swaying", "wandering", "white", "wandering", "roaming", "roaming", "hardly", "never")
     style = styles[int(rng.integers(len(styles)))]
     scene.detail = style
     steps = _length(scene)
@@ -134,6 +166,7 @@ def random(scene: Scene) -> Iterator[Move]:
     motions = {
         "swaying": lambda: swaying(rng, size, rng.uniform(0.3, 1.0)),
         "wandering": lambda: wandering(rng, size, scene.world.unit, ROOM, rng.uniform(0.3, 1.0)),
+        "roaming": lambda: _roaming(scene),
         "white": lambda: white(rng, size, rng.uniform(0.4, 1.0)),
         "hardly": lambda: jitter(rng, size, rng.uniform(0.02, 0.3)),
     }
@@ -150,13 +183,16 @@ def random(scene: Scene) -> Iterator[Move]:
 
 
 def other_task(scene: Scene) -> Iterator[Move]:
-    """Works on something else: another task's policy, or a grasp or a wave beside the object."""
+    """Works on something else: goes elsewhere, another task's policy, a grasp or a wave beside the object."""
     steps = _length(scene)
-    if scene.other is None:
+    if scene.rng.random() < 0.4:
+        scene.detail = "goes elsewhere"
+        yield from islice(_roam(scene), steps)
+    elif scene.other is None:
         yield from islice(_elsewhere(scene), steps)
-        return
-    scene.detail, policy = scene.other
-    yield from islice(_foreign(scene, policy), steps)
+    else:
+        scene.detail, policy = scene.other
+        yield from islice(_foreign(scene, policy), steps)
 
 
 def _foreign(scene: Scene, policy: Policy) -> Iterator[Move]:

@@ -38,10 +38,10 @@ class Counts:
     """Stops at 35 to 60% of the way."""
     undone: int = 12
     """Goes some way and takes it back."""
-    random: int = 12
+    random: int = 16
     """Random motion, hardly any, or none."""
-    other_task: int = 12
-    """The behaviour of another task in this task's world."""
+    other_task: int = 20
+    """The behaviour of another task in this task's world, or the hand going elsewhere."""
 
 
 @dataclass(frozen=True)

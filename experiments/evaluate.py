@@ -24,21 +24,23 @@ from .metrics import average_precision, pearson_r, roc_auc, tier_tau
 
 __all__ = ["KEYS", "EvaluateConfig", "evaluate", "evaluate_task", "main"]
 
-GOALS: dict[str, tuple[str, float, float]] = {
-    "voc": (">=", 0.97, 0.90),
-    "kendall_tau": (">=", 0.80, 0.80),
-    "preference_quality": (">=", 0.95, 0.95),
-    "preference_task": (">=", 0.99, 0.99),
-    "success_auc": (">=", 0.98, 0.98),
-    "success_auprc": (">=", 0.95, 0.95),
-    "success_fpr": ("<=", 0.02, 0.02),
-    "stall_drift": ("<=", 0.05, 0.05),
-    "still_progress": ("<=", 0.05, 0.05),
-    "rewind_r": (">=", 0.90, 0.90),
-    "paraphrase_r": (">=", 0.97, 0.97),
-    "wrong_task_progress": ("<=", 0.15, 0.15),
+GOALS: dict[str, tuple[str, float]] = {
+    "voc": (">=", 0.97),
+    "kendall_tau": (">=", 0.80),
+    "preference_quality": (">=", 0.95),
+    "preference_task": (">=", 0.99),
+    "success_auc": (">=", 0.98),
+    "success_auprc": (">=", 0.95),
+    "success_fpr": ("<=", 0.02),
+    "stall_drift": ("<=", 0.05),
+    "still_progress": ("<=", 0.05),
+    "rewind_r": (">=", 0.90),
+    "paraphrase_r": (">=", 0.97),
+    "wrong_task_progress": ("<=", 0.15),
 }
-"""Per measure: which side is good, the goal for the mean, the goal for the worst task."""
+"""Per measure: which side is good, and the goal for the mean."""
+WORST_GOALS = {"voc": 0.90}
+"""Goals for the worst task."""
 KEYS = (*GOALS, "success_tpr")
 TIERS = {"success": 3, "near_miss": 2, "stalled": 1, "random": 0}
 """The kinds that Kendall's tau orders."""
@@ -276,13 +278,14 @@ def evaluate(
 
 
 def print_table(table: Mapping[str, Mapping[str, float]], console: Console) -> None:
-    """Print measure, mean, worst task and goal, then the measures per task."""
-    summary = Table("measure", "mean", "worst", "worst task", "goal (mean)")
+    """Print measure, mean, worst task and goals, then the measures per task."""
+    summary = Table("measure", "mean", "goal", "worst", "goal (worst)", "worst task")
     tasks = [task for task in table if task not in ("mean", "worst")]
     for key in KEYS:
         worst = next((task for task in tasks if table[task][key] == table["worst"][key]), "")
         goal = f"{GOALS[key][0]} {GOALS[key][1]:g}" if key in GOALS else ""
-        summary.add_row(key, f"{table['mean'][key]:.3f}", f"{table['worst'][key]:.3f}", worst, goal)
+        lowest = f"{GOALS[key][0]} {WORST_GOALS[key]:g}" if key in WORST_GOALS else ""
+        summary.add_row(key, f"{table['mean'][key]:.3f}", goal, f"{table['worst'][key]:.3f}", lowest, worst)
     console.print(summary)
     details = Table("task", *KEYS)
     for task in tasks:

@@ -71,8 +71,9 @@ class FitConfig:
     """Largest gradient norm."""
     ema: float = 0.998
     """Decay of the moving average of the weights, which is what is evaluated and saved."""
-    success_negative_below: float = 0.9
-    """In a success, frames from this progress up to the success get no success label: they look done."""
+    success_negative_below: float = 1.0
+    """In a success, frames from this progress up to the success get no success label; 1 labels all: a head
+    that is not told where the end is fires early."""
     device: str = "cpu"
     """torch device."""
     threads: int = 0

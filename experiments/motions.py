@@ -178,6 +178,36 @@ def wandering(
                 yield np.zeros(size)
 
 
+def roaming(
+    rng: np.random.Generator, size: int, unit: float, room: Vector, front: Vector, speed: float
+) -> Iterator[Vector]:
+    """Up and away, then about the whole room, one way in three to where the arm hides things from the camera.
+
+    Args:
+        rng: Source of randomness.
+        size: How many motion numbers an action has.
+        unit: Metres that a motion of 1 makes.
+        room: Half size of the box of points around the start, metres, `(3,)`.
+        front: From the start to a point in front of the camera, metres, `(3,)`.
+        speed: Share of full speed.
+
+    Yields:
+        Motion, float64 `(size,)`, without end.
+    """
+    here = np.zeros(3)
+    target = rng.uniform([-0.02, -0.02, 0.06], [0.02, 0.02, 0.20])
+    while True:
+        yield from straight(here, target, size, unit, speed)
+        here = target
+        if rng.random() < 0.4:
+            for _ in range(int(rng.integers(2, 12))):
+                yield np.zeros(size)
+        if rng.random() < 1 / 3:
+            target = front * rng.uniform(0.2, 1.0) + rng.normal(0.0, 0.06, 3)
+        else:
+            target = rng.uniform(-room, room)
+
+
 def straight(here: Vector, target: Vector, size: int, unit: float, speed: float) -> Iterator[Vector]:
     """A straight way between two points.
 

@@ -29,13 +29,20 @@ class World:
         unit: Metres that the hand moves in one control step at a motion number of 1.
         sway: Largest smooth noise under which an expert still succeeds now and then, as a share of full
             speed.
+        room: Half size of the box, around the start of the hand, that the arm roams, metres.
+        front: From the start of the hand to a point in front of the camera, metres.
     """
 
     unit: float
     sway: float
+    room: tuple[float, float, float]
+    front: tuple[float, float, float]
 
 
-WORLDS = {"metaworld": World(unit=0.01, sway=0.5), "robosuite": World(unit=0.012, sway=0.25)}
+WORLDS = {
+    "metaworld": World(unit=0.01, sway=0.5, room=(0.40, 0.30, 0.20), front=(0.44, -0.30, 0.29)),
+    "robosuite": World(unit=0.012, sway=0.25, room=(0.22, 0.22, 0.12), front=(0.20, 0.0, 0.10)),
+}
 """Suite -> its measures; robosuite's arm makes far less than the 0.05 m a step that its action asks for."""
 
 _BRAKE_ABOVE = 0.012

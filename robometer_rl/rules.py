@@ -61,8 +61,8 @@ class RewardConfig:
             raise ValueError(f"fill={self.fill!r} is unknown; choose one of {', '.join(get_args(Fill))}")
         if self.success_threshold is not None:
             require_finite("success_threshold", self.success_threshold)
-            if not 0.0 <= self.success_threshold < 1.0:
-                raise ValueError(f"success_threshold={self.success_threshold} must lie in [0, 1)")
+            if not 0.0 < self.success_threshold <= 1.0:
+                raise ValueError(f"success_threshold={self.success_threshold} must lie in (0, 1]")
         require_finite("true_success_bonus", self.true_success_bonus)
         if self.terminate_on_success:
             check_early_end(self.shaping)
@@ -160,7 +160,7 @@ class EpisodeBook:
             rows: bool `(n,)`, the episodes that made a step; the others get reward 0.
             scored: bool `(n,)`, what `due` returned.
             scores: Scores of shape `(n,)`; read where `scored`.
-            threshold: Success score above which a step counts as success, in [0, 1).
+            threshold: Success score from which a step counts as success, in (0, 1].
             env_reward: float `(n,)`, the environment's own.
             terminated: bool `(n,)`, the environment's own.
             true_success: bool `(n,)`, the environment's own; False where it does not tell.
@@ -172,7 +172,7 @@ class EpisodeBook:
         previous = self.progress.copy()
         self.progress[scored] = scores.progress[scored]
         self.success[scored] = scores.success[scored]
-        detected = scored & (self.success > threshold)
+        detected = scored & (self.success >= threshold)
         self._streak[scored] = np.where(detected, self._streak + 1, 0)[scored]
 
         ends = terminated.copy()

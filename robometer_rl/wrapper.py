@@ -76,7 +76,7 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 keeps the spec JSON-able); or a sequence of these, one per camera, whose scores are averaged.
             shaping: Function of the scores, see `robometer_rl.shaping`.
             gamma: Discount of `shaping="potential"`, in (0, 1]; set the agent's own.
-            success_bonus: Added at each scored step whose predicted success is above the threshold.
+            success_bonus: Added at each scored step whose predicted success reaches the threshold.
             scale: Factor of the learned reward, above 0.
             shift: Added to every step.
             env_weight: Factor of the environment's own reward, mixed in; with a sparse one this is ground
@@ -86,9 +86,9 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             terminate_on_success: End the episode when predicted success holds. With an absolute `shaping` it
                 needs `shift=-scale` or a large `success_bonus`, since finishing must not cost the agent its
                 income.
-            success_threshold: Success score, in [0, 1), that has to be exceeded; None takes the checkpoint's
-                calibrated value.
-            success_patience: Consecutive scores above the threshold that end the episode.
+            success_threshold: Success score, in (0, 1], from which a step counts as done; None takes the
+                checkpoint's calibrated value.
+            success_patience: Consecutive scores at the threshold that end the episode.
             true_success_bonus: Ground truth, off by default: added where `info["is_success"]`.
             terminate_on_true_success: Ground truth, off by default: ends the episode where
                 `info["is_success"]`.

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .base import Expert
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -118,3 +120,19 @@ class OscArm:
         turn = ROTATION_GAIN * rotation_vector(rotation @ self.rotation.T) / ROTATION_SCALE
         turn /= max(1.0, float(np.abs(turn).max()))
         return np.concatenate([move, turn, [1.0 if close else -1.0]]).astype(np.float32)
+
+
+class OscExpert(Expert):
+    """An expert that moves a Panda with OSC_POSE and reads the state of the simulator."""
+
+    def __init__(self, env: RobosuiteEnv, rng: np.random.Generator) -> None:
+        """Bind to an environment.
+
+        Args:
+            env: the unwrapped environment of the expert's task.
+            rng: source of the small differences between episodes.
+        """
+        self._env = env
+        self._rng = rng
+        self._arm = OscArm(env)
+        self.reset()

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .base import Expert
-from .osc import OscArm, wrist_rotation
+from .osc import OscExpert, wrist_rotation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..robosuite import RobosuiteEnv
-    from .osc import Matrix, Vector
+    from .osc import Matrix, OscArm, Vector
 
 DOWN = np.array([0.0, 0.0, -1.0])
 HOVER = 0.09
@@ -44,10 +42,6 @@ class CubeGrasp:
             arm: the arm that grasps.
         """
         self._arm = arm
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the cube: gripper open, no side chosen."""
         self.closing = False
         self._yaw: float | None = None
 
@@ -110,25 +104,12 @@ class CubeGrasp:
         return cube + np.array([0.0, 0.0, min(HOVER, misfit)])
 
 
-class LiftExpert(Expert):
+class LiftExpert(OscExpert):
     """Picks the cube of robosuite Lift up and holds it in the air."""
-
-    def __init__(self, env: RobosuiteEnv, rng: np.random.Generator) -> None:
-        """Bind to an environment.
-
-        Args:
-            env: the unwrapped Lift environment.
-            rng: source of the small differences between episodes.
-        """
-        self._env = env
-        self._rng = rng
-        self._arm = OscArm(env)
-        self._grasp = CubeGrasp(self._arm)
-        self.reset()
 
     def reset(self) -> None:
         """Start a new episode: draw how high the cube is carried (10 to 16 cm)."""
-        self._grasp.reset()
+        self._grasp = CubeGrasp(self._arm)
         self._height = self._rng.uniform(0.10, 0.16)
 
     def action(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -151,25 +132,12 @@ class LiftExpert(Expert):
         return self._arm.towards(target, rotation, self._grasp.closing)
 
 
-class StackExpert(Expert):
+class StackExpert(OscExpert):
     """Puts the red cube of robosuite Stack on the green one and draws back."""
-
-    def __init__(self, env: RobosuiteEnv, rng: np.random.Generator) -> None:
-        """Bind to an environment.
-
-        Args:
-            env: the unwrapped Stack environment.
-            rng: source of the small differences between episodes.
-        """
-        self._env = env
-        self._rng = rng
-        self._arm = OscArm(env)
-        self._grasp = CubeGrasp(self._arm)
-        self.reset()
 
     def reset(self) -> None:
         """Start a new episode: draw how high the cube is carried (6 to 10 cm over its goal)."""
-        self._grasp.reset()
+        self._grasp = CubeGrasp(self._arm)
         self._clearance = self._rng.uniform(0.06, 0.10)
 
     def action(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:

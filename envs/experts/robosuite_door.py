@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .base import Expert
-from .osc import OscArm, wrist_rotation
+from .osc import OscExpert, wrist_rotation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from ..robosuite import RobosuiteEnv
     from .osc import Matrix, Vector
 
 LEVER = 0.12
@@ -36,20 +34,8 @@ def _about(axis: Vector, angle: float) -> Matrix:
     return np.asarray(Rotation.from_rotvec(axis * angle).as_matrix())
 
 
-class DoorExpert(Expert):
+class DoorExpert(OscExpert):
     """Grips the bar from the front, a finger over and one under it; the hand turns with the handle."""
-
-    def __init__(self, env: RobosuiteEnv, rng: np.random.Generator) -> None:
-        """Bind to an environment.
-
-        Args:
-            env: the unwrapped Door environment.
-            rng: source of the small differences between episodes.
-        """
-        self._env = env
-        self._rng = rng
-        self._arm = OscArm(env)
-        self.reset()
 
     def reset(self) -> None:
         """Start a new episode: draw how far to pull (0.36 to 0.39 rad) and where to grip (11 to 13 cm)."""

@@ -12,6 +12,7 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from robometer_rl.experiments.episodes import RANKS, Episode, progress_labels
+from robometer_rl.experiments.motions import roaming
 from robometer_rl.experiments.stage import Stage, horizon
 from robometer_rl.experiments.studio import Studio, refusal
 
@@ -55,6 +56,19 @@ class Rail(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         return pixels
 
 
+class Ratchet(Rail):
+    """A rail on which the object stays as near to the goal as it ever came, wherever the hand goes."""
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:  # type: ignore[override]
+        self.best = 0.0
+        return super().reset(**options)
+
+    def _see(self) -> tuple[Any, dict[str, Any]]:
+        obs, info = super()._see()
+        self.best = max(self.best, info["quality"])
+        return obs, {"is_success": self.best == 1.0, "quality": self.best}
+
+
 class RailExpert:
     def reset(self) -> None:
         pass
@@ -63,12 +77,12 @@ class RailExpert:
         return np.append(np.clip((obs[3:] - obs[:3]) / 0.012, -1, 1), -1.0).astype(np.float32)
 
 
-def a_studio() -> Studio:
-    return Studio(Rail(), lambda env, rng: RailExpert())
+def a_studio(world: type[Rail] = Rail) -> Studio:
+    return Studio(world(), lambda env, rng: RailExpert())
 
 
-def many(kind: str, count: int = 12) -> list[Episode]:
-    studio = a_studio()
+def many(kind: str, count: int = 12, world: type[Rail] = Rail) -> list[Episode]:
+    studio = a_studio(world)
     takes = [studio.produce(kind, seed) for seed in range(count)]
     assert all(take.episode is not None for take in takes), [take.refusals for take in takes]
     return [take.episode for take in takes if take.episode is not None]
@@ -85,6 +99,20 @@ def test_successes_succeed_and_stay(kind: str) -> None:
         assert labels[0] == 0
         assert labels[first] == 1
         assert np.all(np.diff(labels[: first + 1]) >= 0), "the expert's clock never runs back in a success"
+
+
+@pytest.mark.parametrize("kind", ["success", "near_miss", "other_task"])
+def test_some_hands_leave_the_object_and_go_about(kind: str) -> None:
+    def hand(frame: NDArray[np.uint8]) -> NDArray[np.int64]:
+        return frame[0, 0].astype(np.int64)
+
+    leaving = [e for e in many(kind, 20, Ratchet) if "roam" in e.detail or "elsewhere" in e.detail]
+    assert 3 <= len(leaving) <= 15
+    for episode in leaving:
+        busy = int(np.argmax(episode.clock == episode.clock.max()))
+        way = np.array([hand(frame) - hand(episode.frames[busy]) for frame in episode.frames[busy:]])
+        assert np.abs(way).max() > 6, "4 cm or more away"
+        assert episode.success[-1] == (kind == "success"), "what is done stays done"
 
 
 def test_time_is_no_proxy_for_progress() -> None:
@@ -112,11 +140,11 @@ def test_a_detour_is_no_progress() -> None:
 
 @pytest.mark.parametrize(("kind", "low", "high"), [("near_miss", 0.70, 0.97), ("stalled", 0.28, 0.66)])
 def test_who_gives_up_stops_on_the_way(kind: str, low: float, high: float) -> None:
-    for episode in many(kind):
+    for episode in many(kind, world=Ratchet):
         assert not episode.success.any()
-        assert low < episode.quality[-1] < high
-        assert np.isnan(episode.labels).all()
         tail = episode.clock == episode.clock.max()
+        assert low < episode.quality[np.argmax(tail)] < high
+        assert np.isnan(episode.labels).all()
         assert tail[-5:].all(), "it does nothing useful in the end"
 
 
@@ -133,7 +161,7 @@ def test_undone_goes_there_and_back() -> None:
 def test_some_robots_never_move() -> None:
     episodes = many("random", 30)
     styles = {episode.detail for episode in episodes}
-    assert styles == {"swaying", "wandering", "white", "hardly", "never"}
+    assert styles == {"swaying", "wandering", "white", "roaming", "hardly", "never"}
     for episode in episodes:
         assert not episode.clock.any()
         still = not np.ptp(episode.frames.astype(int), axis=0).any()
@@ -245,3 +273,15 @@ def test_labels_of_a_success_follow_the_way_made() -> None:
     episode = stage.episode("robosuite/Rail", "success", 3, "")
     way = 1 - (env.first - 0.012 * np.arange(len(episode.frames))) / env.first
     np.testing.assert_allclose(progress_labels(episode.clock, episode.success), way / way[-1], atol=1e-5)
+
+
+def test_roaming_reaches_the_whole_room_and_the_camera() -> None:
+    room, front = np.array([0.4, 0.3, 0.2]), np.array([0.44, -0.3, 0.29])
+    ways = roaming(np.random.default_rng(0), 6, 0.01, room, front, 0.8)
+    path = 0.01 * np.cumsum([next(ways) for _ in range(20_000)], axis=0)
+    assert path.shape == (20_000, 6)
+    assert not path[:, 3:].any(), "the wrist does not turn"
+    assert (path[:, :3].min(0) < -0.9 * room).all()
+    assert (path[:, :3].max(0) > 0.9 * room).all()
+    assert np.abs(np.diff(path, axis=0)).max() <= 0.008 + 1e-9
+    assert np.linalg.norm(path[:, :3] - front, axis=1).min() < 0.05

@@ -46,7 +46,7 @@ def test_the_task_has_no_default() -> None:
         ({"score_every": 2.5}, ValueError, "score_every=2.5"),
         ({"fill": "spread"}, ValueError, "fill='spread'.*hold, zero"),
         ({"success_patience": 0}, ValueError, "success_patience=0"),
-        ({"success_threshold": 1.0}, ValueError, "success_threshold=1.0"),
+        ({"success_threshold": 0.0}, ValueError, "success_threshold=0.0"),
         ({"success_threshold": "high"}, ValueError, "success_threshold='high'"),
         ({"true_success_bonus": float("inf")}, ValueError, "true_success_bonus=inf"),
         ({"terminate_on_success": "yes"}, ValueError, "terminate_on_success='yes'"),
