@@ -57,7 +57,7 @@ def main(config: Config) -> None:
     print(f"{'task':<18}{'renderer':<26}{'median ms':>10}{'fastest ms':>12}{'times faster':>14}")
     rows = []
     for task in config.tasks:
-        with _Stage(task, config.camera, config.size) as stage:
+        with CameraStage(task, config.camera, config.size) as stage:
             timings = measure(stage.renderers(), config.repetitions)
         for timing in timings:
             ratio = timings[0].median_ms / timing.median_ms
@@ -65,7 +65,7 @@ def main(config: Config) -> None:
                 f"{task:<18}{timing.renderer:<26}{timing.median_ms:>10.2f}{timing.fastest_ms:>12.2f}{ratio:>14.1f}"
             )
         if config.picture is not None:
-            with _Stage(task, config.camera, config.picture_size) as stage:
+            with CameraStage(task, config.camera, config.picture_size) as stage:
                 default, *_, fast = (draw() for draw in stage.renderers().values())
                 rows.append(np.concatenate([default, fast], axis=0))
     if config.picture is not None:
@@ -97,10 +97,17 @@ def measure(renderers: dict[str, Draw], repetitions: int) -> list[Timing]:
     return [Timing(name, float(np.median(ms)), min(ms)) for name, ms in taken.items()]
 
 
-class _Stage:
+class CameraStage:
     """One task, drawn by the suite's renderer and by `FastCamera` with and without decimation."""
 
     def __init__(self, task: str, camera: str, size: int) -> None:
+        """Builds world and renderers.
+
+        Args:
+            task: Meta-World task, such as `"drawer-open-v3"`.
+            camera: Camera to draw.
+            size: Side of the picture in pixels.
+        """
         from robometer_rl.envs.make import make_env
         from robometer_rl.envs.metaworld import CAMERAS, CLOSE, MetaWorldEnv
 
@@ -108,7 +115,7 @@ class _Stage:
         assert isinstance(env, MetaWorldEnv)
         env.reset()
         model, data = env.sim.model, env.sim.data
-        self._env = env
+        self.env = env
         self._turned = CAMERAS.get(camera, False)
         where = camera if camera in CAMERAS else CLOSE
         self._own = _suites_renderer(model, data, where, size)
@@ -133,14 +140,16 @@ class _Stage:
         picture: NDArray[np.uint8] = self._own.render("rgb_array")
         return picture[::-1, ::-1] if self._turned else picture
 
-    def __enter__(self) -> _Stage:
+    def __enter__(self) -> CameraStage:
+        """Gives the stage."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Closes renderers and world."""
         for camera in self._cameras.values():
             camera.close()
         self._own.close()
-        self._env.close()
+        self.env.close()
 
 
 def _suites_renderer(model: Any, data: Any, camera: str | Pose, size: int) -> Any:
