@@ -57,7 +57,7 @@ class RewardModel(Protocol):
     """A model that reads a task sentence and a video."""
 
     success_threshold: float
-    """Success probability above which the task counts as done, calibrated per checkpoint."""
+    """Success probability from which the task counts as done, calibrated per checkpoint."""
     trained_worlds: tuple[str, ...]
     """Ids of the tasks that the checkpoint was trained on, e.g. `metaworld/drawer-open-v3`."""
 

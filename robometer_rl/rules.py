@@ -36,9 +36,9 @@ class RewardConfig:
     terminate_on_success: bool = False
     """Ends the episode when the predicted success holds."""
     success_threshold: float | None = None
-    """Success score, in [0, 1), above which a step counts as success; None takes the checkpoint's value."""
+    """Success score, in (0, 1], from which a step counts as success; None takes the checkpoint's value."""
     success_patience: int = 1
-    """Consecutive scores above the threshold that end an episode. At least 1."""
+    """Consecutive scores at the threshold or above that end an episode. At least 1."""
     true_success_bonus: float = 0.0
     """Ground truth: added where the environment reports `is_success`, in reward units."""
     terminate_on_true_success: bool = False

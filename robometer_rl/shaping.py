@@ -41,7 +41,7 @@ class ShapingConfig:
     gamma: float = 0.99
     """Discount in (0, 1]: set the agent's own. Used by `potential`, and to tell whether an early end pays."""
     success_bonus: float = 0.0
-    """Added at each scored step whose success score is above the threshold, in reward units, at least 0."""
+    """Added at each scored step whose success score reaches the threshold, in reward units, at least 0."""
     scale: float = 1.0
     """Factor of the base, above 0."""
     shift: float = 0.0
@@ -102,7 +102,7 @@ def shape_reward(
         success: s_t in [0, 1].
         previous: p_{t-1} in [0, 1]; the score of the first frame at the first step.
         terminated: bool, whether the step ended the episode other than by truncation.
-        detected: bool, whether the step was scored and its success lies above the threshold.
+        detected: bool, whether the step was scored and its success reaches the threshold.
         paid: bool; where False the base counts as 0 (steps without a score under the fill rule `zero`).
         env_reward: The environment's own reward.
 
