@@ -155,6 +155,10 @@ def _optimizer(network: CompactRewardNetwork, config: FitConfig) -> torch.optim.
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
 
 
+_FREE = ("out", "device", "threads", "save_every", "evaluate_every", "evaluate_episodes", "false_positives")
+"""Options that a resumed run may change."""
+
+
 class _Run:
     """Everything that a resumed run must get back."""
 
@@ -175,6 +179,12 @@ class _Run:
         self.seconds = 0.0
 
     @property
+    def recipe(self) -> str:
+        """The options that decide what comes out, as JSON: a resumed run must have the same."""
+        kept = {key: value for key, value in asdict(self.config).items() if key not in _FREE}
+        return json.dumps(kept, default=str, sort_keys=True)
+
+    @property
     def path(self) -> Path:
         """File of the saved state."""
         return self.config.out / "state.pt"
@@ -187,8 +197,10 @@ class _Run:
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
             "dropout": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if self.config.device.startswith("cuda") else [],
             "step": self.step,
             "seconds": self.seconds,
+            "recipe": self.recipe,
         }
         part = self.path.with_suffix(".part")
         torch.save(state, part)
@@ -199,11 +211,24 @@ class _Run:
         if not self.path.exists():
             return False
         state = torch.load(self.path, map_location=self.config.device, weights_only=True)
+        then, now = json.loads(state["recipe"]), json.loads(self.recipe)
+        changed = [
+            f"{name} was {then.get(name)!r}, now {value!r}"
+            for name, value in now.items()
+            if then.get(name) != value
+        ]
+        if changed:
+            raise ValueError(
+                f"{self.path} is of another run ({'; '.join(changed)}): "
+                "give the old options to go on with it, or another --out"
+            )
         self.network.load_state_dict(state["network"], strict=True)
         self.average.load_state_dict(state["average"], strict=True)
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"].cpu())
         torch.set_rng_state(state["dropout"].cpu())
+        if state["cuda"]:
+            torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda"]])
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         return True
 
@@ -334,7 +359,7 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
     console.print(f"{len(episodes)} episodes, {frames} frames, {len(texts)} tasks")
     tasks = [task for task in texts if config.sentences is None]
     validation = load_by_task(config.validation, tasks, config.evaluate_episodes) if tasks else {}
-    with SummaryWriter(str(config.out / "tensorboard")) as log:
+    with SummaryWriter(str(config.out / "tensorboard"), purge_step=run.step) as log:
         _train(run, BatchSampler(episodes, texts, config.sampling), log, console, validation)
     network = run.averaged()
     threshold = 0.5

@@ -12,11 +12,16 @@ from .episodes import Episode, first_moved
 __all__ = ["to_training_episode"]
 
 
+_BY_CHANCE = 0.1
+"""Quality above which another task's behaviour has done a part of this task."""
+
+
 def to_training_episode(episode: Episode, negative_below: float, has_inverse: bool) -> TrainingEpisode:
     """Turn a recorded episode into labels.
 
-    Successes: the share of the expert's time to the first success. Another task's behaviour: 0 throughout.
-    Other failures: no progress but at the first frame, where nothing has been done yet.
+    Successes: the share of the expert's time to the first success. Another task's behaviour: 0 wherever it
+    has not moved the object towards done by chance. Other failures: no progress but at the first frame, where
+    nothing has been done yet.
 
     Args:
         episode: the recording.
@@ -29,7 +34,7 @@ def to_training_episode(episode: Episode, negative_below: float, has_inverse: bo
     progress = episode.labels.copy()
     success = episode.success.astype(np.float32)
     if episode.kind == "other_task":
-        progress[:] = 0.0
+        progress = np.where(episode.quality > _BY_CHANCE, np.nan, np.zeros_like(progress))
     elif not episode.success.any():
         progress[0] = 0.0
     else:

@@ -246,7 +246,7 @@ def rehearse(scene: Scene, share: float) -> Iterator[Move]:
 
     Args:
         scene: The scene; its `rehearsal` is not used.
-        share: Share of an episode's control steps that the task may take.
+        share: Share of a rehearsal's control steps that the task may take.
 
     Yields:
         Moves, up to the success.

@@ -13,6 +13,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from robometer_rl.envs.tasks import list_tasks
+
 from .behaviours import BEHAVIOURS
 from .episodes import RANKS, Episode
 from .scene import WORLDS, Behaviour, Policy, Scene, full_speed, rehearse
@@ -22,32 +24,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _REHEARSED = {"near_miss": 0.8, "stalled": 1.2, "undone": 0.45}
-"""Kinds that play the first part of a success -> share of an episode's steps that this success may take."""
+"""Kinds that play the first part of a success -> share of a rehearsal's steps that this success may take."""
 
 _PATIENCE = 2.5
 """Clock, in multiples of the task's typical time, at which a success that has not come is not waited for."""
 
 _OTHERS: dict[str, tuple[str, ...]] = {
-    "button-press-v3": ("drawer-open", "handle-pull", "window-open", "sweep"),
-    "button-press-topdown-wall-v3": ("window-close", "button-press", "door-lock", "pick-place"),
-    "coffee-pull-v3": ("coffee-button", "handle-press", "drawer-open", "sweep"),
-    "dial-turn-v3": ("faucet-close", "button-press-topdown", "pick-place", "handle-pull"),
-    "door-open-v3": ("door-close", "door-lock", "button-press", "window-open"),
-    "door-unlock-v3": ("door-lock", "button-press", "handle-pull", "drawer-open"),
-    "drawer-close-v3": ("drawer-open", "handle-pull", "pick-place", "door-open"),
-    "faucet-open-v3": ("faucet-close", "handle-press", "pick-place", "drawer-open"),
-    "hand-insert-v3": ("drawer-open", "sweep", "push-back", "handle-press"),
-    "handle-press-v3": ("handle-pull", "door-lock", "window-open", "drawer-open"),
-    "handle-pull-side-v3": ("handle-press-side", "handle-press", "push", "window-close"),
-    "peg-insert-side-v3": ("push", "drawer-close", "sweep-into", "handle-press"),
+    "button-press-v3": ("drawer-open", "window-open", "sweep", "plate-slide"),
+    "button-press-topdown-wall-v3": ("button-press", "pick-place", "window-open", "drawer-open"),
+    "coffee-pull-v3": ("handle-press", "drawer-open", "sweep", "button-press"),
+    "dial-turn-v3": ("faucet-open", "pick-place", "handle-press", "sweep"),
+    "door-open-v3": ("button-press", "window-open", "handle-press", "push"),
+    "door-unlock-v3": ("button-press", "drawer-open", "handle-press", "push"),
+    "drawer-close-v3": ("drawer-open", "pick-place", "door-open", "handle-press"),
+    "faucet-open-v3": ("handle-press", "pick-place", "drawer-open", "dial-turn"),
+    "hand-insert-v3": ("drawer-open", "sweep", "handle-press", "plate-slide"),
+    "handle-press-v3": ("window-open", "drawer-open", "button-press", "push"),
+    "handle-pull-side-v3": ("handle-press", "push", "drawer-close", "sweep"),
+    "peg-insert-side-v3": ("push", "drawer-close", "handle-press", "sweep"),
     "pick-place-v3": ("sweep", "drawer-open", "button-press", "plate-slide"),
-    "plate-slide-v3": ("plate-slide-side", "reach", "drawer-open", "pick-place"),
-    "plate-slide-back-side-v3": ("plate-slide-side", "plate-slide", "reach", "drawer-open"),
+    "plate-slide-v3": ("reach", "drawer-open", "pick-place", "sweep"),
+    "plate-slide-back-side-v3": ("plate-slide", "reach", "drawer-open", "handle-press"),
     "push-v3": ("sweep", "drawer-open", "button-press", "door-open"),
     "reach-v3": ("drawer-open", "button-press", "sweep", "faucet-open"),
     "stick-pull-v3": ("sweep", "drawer-close", "reach", "handle-press"),
     "stick-push-v3": ("sweep", "drawer-open", "reach", "handle-press"),
-    "window-open-v3": ("window-close", "handle-press", "push", "button-press"),
+    "window-open-v3": ("handle-press", "push", "button-press", "drawer-close"),
 }
 """Meta-World task -> tasks whose policies do something plausible, and wrong, in its world."""
 
@@ -107,7 +109,6 @@ class Studio:
         self._env = env
         self._make_expert = make_expert
         self._stage = Stage(env, frame_every, max_steps)
-        self._max_steps = max_steps
         self._tries = tries
         self._typical: float | None = None
 
@@ -217,15 +218,17 @@ class Studio:
             return None
         from metaworld.policies import ENV_POLICY_MAP
 
+        # What the unseen tasks look like when they are done must not be trained on, not even as a failure.
+        unseen = {task.name for task in list_tasks(split="unseen")}
         if kind == "undone":
             inverse = _INVERSES.get(self._task.name)
-            if inverse is None or rng.random() < 0.3:
+            if inverse is None or inverse in unseen or rng.random() < 0.3:
                 return None
             return inverse, _Quiet(ENV_POLICY_MAP[inverse]())
         names = tuple(f"{name}-v3" for name in _OTHERS.get(self._task.name, ()))
         if not names or attempt >= self._tries // 2:
             shown = {task.rpartition("/")[2] for task in self._task.also_shows}
-            names = tuple(sorted(set(ENV_POLICY_MAP) - {self._task.name} - shown))
+            names = tuple(sorted(set(ENV_POLICY_MAP) - {self._task.name} - shown - unseen))
         name = names[int(rng.integers(len(names)))]
         return name, _Quiet(ENV_POLICY_MAP[name]())
 

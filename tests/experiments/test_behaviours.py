@@ -11,6 +11,8 @@ import pytest
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
+from robometer_rl.envs.tasks import get_task, list_tasks
+from robometer_rl.experiments import studio as studio_module
 from robometer_rl.experiments.episodes import RANKS, Episode, progress_labels
 from robometer_rl.experiments.motions import roaming
 from robometer_rl.experiments.stage import Stage, horizon
@@ -285,3 +287,15 @@ def test_roaming_reaches_the_whole_room_and_the_camera() -> None:
     assert (path[:, :3].max(0) > 0.9 * room).all()
     assert np.abs(np.diff(path, axis=0)).max() <= 0.008 + 1e-9
     assert np.linalg.norm(path[:, :3] - front, axis=1).min() < 0.05
+
+
+def test_no_policy_of_an_unseen_task_acts_in_a_training_world() -> None:
+    named = {f"{name}-v3" for names in studio_module._OTHERS.values() for name in names}
+    assert named <= {task.name for task in list_tasks() if task.split != "unseen"}
+    studio = a_studio()
+    studio._task = get_task("metaworld/door-open-v3")
+    rng = np.random.default_rng(0)
+    assert all(studio._other("undone", rng, 0) is None for _ in range(10)), "door-close is unseen"
+    drawn = {other[0] for _ in range(300) if (other := studio._other("other_task", rng, 7))}
+    assert len(drawn) > 15
+    assert not drawn & {task.name for task in list_tasks(split="unseen")}

@@ -89,6 +89,9 @@ def test_labels_of_the_kinds() -> None:
     assert near.inverse_progress is None
     other = to_training_episode(make_episode(TASKS[0], "other_task", 0), 0.8, has_inverse=True)
     assert (other.progress == 0).all()
+    lucky = replace(make_episode(TASKS[0], "stalled", 0), kind="other_task")
+    unlabelled = np.isnan(to_training_episode(lucky, 0.8, has_inverse=True).progress)
+    np.testing.assert_array_equal(unlabelled, lucky.quality > 0.1)
 
 
 def test_learning_rate_by_hand() -> None:
@@ -137,6 +140,13 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(
         np.testing.assert_allclose(
             tensor.float().numpy(), resumed[name].float().numpy(), atol=1e-5, err_msg=name
         )
+
+
+def test_a_run_goes_on_only_with_its_own_options(config: FitConfig) -> None:
+    fit(replace(config, steps=2), "", quiet())
+    with pytest.raises(ValueError, match=r"steps was 2, now 6.*another --out"):
+        fit(config, "", quiet())
+    fit(replace(config, steps=2, save_every=1, threads=2), "", quiet())
 
 
 def test_fit_needs_episodes(config: FitConfig, tmp_path: Path) -> None:
