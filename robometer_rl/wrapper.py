@@ -226,7 +226,7 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     @property
     def success_threshold(self) -> float:
-        """The success score from which a step counts as done: the option, else the checkpoint's calibrated value."""
+        """The success score from which a step counts as done: the option, else the checkpoint's own."""
         given = self._config.success_threshold
         return float(self._scorer.model.success_threshold) if given is None else float(given)
 
