@@ -109,6 +109,11 @@ class Batch:
     """1 where the first video shows the task done better, else 0."""
 
 
+def _to_the_end(shown: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """The same frames, but the last one shown is the last of the episode."""
+    return np.concatenate([shown[:-1], [length - 1]])
+
+
 class BatchSampler:
     """Endless batches from a set of episodes."""
 
@@ -246,6 +251,13 @@ class BatchSampler:
         for _ in range(min(groups, 48)):
             strategy, first, second = self._draw_group(rng)
             shown = [sample_frames(len(self.episodes[i].frames), count, rng) for i in (first, second)]
+            if strategy == "worse":
+                # How well an episode does is only known of all of it: a success that is cut off half-way is
+                # not better than a near miss.
+                shown = [
+                    _to_the_end(s, len(self.episodes[i].frames))
+                    for s, i in zip(shown, (first, second), strict=True)
+                ]
             base = len(clips)
             clips += [(first, shown[0]), (second, shown[1])]
             self._add_pair(batch, base, strategy, (first, second), shown, length, rng)

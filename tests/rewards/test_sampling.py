@@ -81,6 +81,7 @@ def test_the_better_video_is_better(sampler: BatchSampler) -> None:
             elif good_mark // 10 == bad_mark // 10:
                 rank = {10: 5, 11: 4, 12: 1, 20: 5, 21: 3, 30: 5}
                 assert rank[int(good_mark)] > rank[int(bad_mark)]
+                assert good_numbers == bad_numbers == 20, "what is ranked is shown to its end"
             orders.append(better)
     assert 0.4 < np.mean(orders) < 0.6
 
