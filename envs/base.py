@@ -39,7 +39,8 @@ class RobotEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]], abc.ABC):
 
     Every step and reset reports `info["is_success"]` (bool, the suite's own test, now) and `info["quality"]`
     (float in [0, 1]: how near the object is to where the task wants it, 0 as it stood after reset, 1 on
-    success).
+    success). Now is after the last of a step's `action_repeat` control steps: a success that comes and goes
+    between two decisions is not reported (with `terminate_on_success` it ends the step, and is).
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 20}  # type: ignore[misc]
@@ -201,7 +202,7 @@ class RobotEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]], abc.ABC):
 
         Returns:
             Observation, reward, terminated (only with `terminate_on_success`), truncated (at the horizon)
-            and info.
+            and info, which tells of the state after the last control step.
 
         Raises:
             ResetNeeded: There is no running episode.

@@ -68,7 +68,9 @@ def _textured(model: mujoco.MjModel) -> NDArray[np.bool_]:
     """Which meshes carry a picture pinned to their vertices: decimation would move it."""
     geoms = _mesh_geoms(model)
     materials = model.geom_matid[geoms]
-    has_picture = (materials >= 0) & (model.mat_texid[materials] >= 0).any(axis=1)
+    # The geoms without a material are left out first: -1 would index the last one, or none at all.
+    geoms, materials = geoms[materials >= 0], materials[materials >= 0]
+    has_picture = (model.mat_texid[materials] >= 0).any(axis=1)
     textured = np.zeros(model.nmesh, dtype=bool)
     textured[model.geom_dataid[geoms[has_picture]]] = True
     return textured & (np.asarray(model.mesh_texcoordadr) >= 0)

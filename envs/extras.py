@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 _EXTRA_OF = {
@@ -10,7 +12,29 @@ _EXTRA_OF = {
     "robosuite": "robosuite",
     "mujoco": "metaworld",
     "fast_simplification": "metaworld",
+    "h5py": "train",
+    "scipy": "train",
+    "stable_baselines3": "train",
+    "tensorboard": "train",
 }
+
+
+@contextmanager
+def naming_extras() -> Iterator[None]:
+    """Around imports of optional modules: says of one that is missing how to install it.
+
+    Raises:
+        ImportError: It is not installed; the message is the command that installs it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        raise ImportError(
+            f"{error.name} is not installed; it comes with: pip install 'robometer-rl[{extra}]'"
+        ) from error
 
 
 def require(module: str) -> Any:
@@ -25,13 +49,5 @@ def require(module: str) -> Any:
     Raises:
         ImportError: It is not installed; the message is the command that installs it.
     """
-    top = module.split(".")[0]
-    try:
+    with naming_extras():
         return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] != top:
-            raise
-        extra = _EXTRA_OF.get(top, "all")
-        raise ImportError(
-            f"{module} is not installed; it comes with: pip install 'robometer-rl[{extra}]'"
-        ) from error

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 
-from .motions import OPEN, SHUT, Pace, Vector, burst, jitter, roaming, straight, swaying, wandering, white
-from .scene import Behaviour, Move, Policy, Scene, Work, act, draw_work, free, hold, work
+from .motions import OPEN, SHUT, Pace, burst, jitter, straight, swaying, wandering, white
+from .scene import Behaviour, Move, Policy, Scene, Work, act, draw_work, free, hold, roam, work
 from .stage import Done
 
 ROOM = np.array([0.22, 0.22, 0.12])
@@ -18,9 +18,10 @@ ROOM = np.array([0.22, 0.22, 0.12])
 
 def success(scene: Scene) -> Iterator[Move]:
     """The expert does the task and stays a while, or leaves what it did and roams."""
-    after = _after(scene)
-    scene.detail = f"then {after.style}"
-    plan = draw_work(scene, scene.typical, scene.stage.left - after.steps)
+    after, (leaves_at, away) = _after(scene), _away(scene)
+    plan = draw_work(scene, scene.typical, scene.stage.left - after.steps - _back(away))
+    plan = replace(plan, leaves_at=leaves_at, leaves_for=away)
+    scene.detail = f"away {away}, then {after.style}"
     yield from work(scene, plan, lambda: scene.stage.success)
     yield from _afterwards(scene, after)
 
@@ -28,12 +29,13 @@ def success(scene: Scene) -> Iterator[Move]:
 def noisy_success(scene: Scene) -> Iterator[Move]:
     """The expert does the task although it is disturbed all the time."""
     rng = scene.rng
-    after = _after(scene)
+    after, (leaves_at, away) = _after(scene), _away(scene)
     times = np.sort(rng.uniform(0.0, 0.9, int(rng.integers(0, 3)))) * scene.typical
-    base = draw_work(scene, scene.typical, scene.stage.left - after.steps - 30 * len(times), most_pauses=2)
+    room = scene.stage.left - after.steps - _back(away) - 30 * len(times)
+    base = draw_work(scene, scene.typical, room, most_pauses=2)
     sway = scene.world.sway * float(rng.uniform(0.3, 1.0)) * (1.0 - 0.8 * scene.ease**0.5)
-    plan = Work(base.slowest, base.noise, sway, base.pauses, tuple(times.tolist()))
-    scene.detail = f"sway {sway:.2f}, {len(times)} detours, then {after.style}"
+    plan = Work(base.slowest, base.noise, sway, base.pauses, tuple(times.tolist()), leaves_at, away)
+    scene.detail = f"sway {sway:.2f}, {len(times)} detours, away {away}, then {after.style}"
     yield from work(scene, plan, lambda: scene.stage.success)
     yield from _afterwards(scene, after)
 
@@ -49,10 +51,25 @@ class _After:
 def _after(scene: Scene) -> _After:
     """Later tries stay, and shorter: objects spring back, or move once the hand leaves them."""
     rng = scene.rng
-    if scene.ease == 0.0 and rng.random() < 0.5:
+    if scene.ease <= max(0.0, scene.world.leaves) and rng.random() < 0.5:
         return _After("roam", int(rng.integers(25, 81)))
     style = "rest" if rng.random() < 0.5 else "go on"
     return _After(style, int(rng.integers(5, 26 - int(18 * scene.ease))))
+
+
+def _away(scene: Scene) -> tuple[float, int]:
+    """At which quality, and for how many steps, the hand leaves the object half done; on early tries only.
+
+    Otherwise a hand that has left the object would always mean that the object is done, or untouched.
+    """
+    if scene.ease <= scene.world.leaves and scene.rng.random() < 0.5:
+        return float(scene.rng.uniform(0.1, 0.9)), int(scene.rng.integers(25, 71))
+    return 2.0, 0
+
+
+def _back(away: int) -> int:
+    """Steps that `away` costs, with the way back to the object."""
+    return away + 50 if away else 0
 
 
 def _afterwards(scene: Scene, after: _After) -> Iterator[Move]:
@@ -64,20 +81,7 @@ def _afterwards(scene: Scene, after: _After) -> Iterator[Move]:
     more = after.steps if after.style == "go on" else after.steps // 4
     ends = len(scene.stage.done) + more
     yield from work(scene, Work(slowest=0.5), lambda: len(scene.stage.done) >= ends)
-    yield from islice(_roam(scene, gripper=OPEN), after.steps - more)
-
-
-def _roam(scene: Scene, gripper: float | None = None) -> Iterator[Move]:
-    """The arm goes about with nothing to do with the object, often between it and the camera; without end."""
-    command = scene.stage.gripper if gripper is None else gripper
-    for motion in _roaming(scene):
-        yield act(motion, command), 0.0
-
-
-def _roaming(scene: Scene) -> Iterator[Vector]:
-    world, rng = scene.world, scene.rng
-    room, front = np.array(world.room), np.array(world.front)
-    return roaming(rng, scene.stage.motion_size, world.unit, room, front, rng.uniform(0.4, 1.0))
+    yield from islice(roam(scene, gripper=OPEN), after.steps - more)
 
 
 def near_miss(scene: Scene) -> Iterator[Move]:
@@ -106,7 +110,7 @@ def _give_up(scene: Scene, low: float, high: float) -> Iterator[Move]:
         yield from free(scene, burst(rng, stage.motion_size, moving, rng.uniform(0.02, 0.06)))
         yield from hold(scene, after - moving)
     elif style == "roam":
-        yield from islice(_roam(scene), after)
+        yield from islice(roam(scene), after)
     else:
         yield from hold(scene, after)
 
@@ -166,13 +170,15 @@ def random(scene: Scene) -> Iterator[Move]:
     motions = {
         "swaying": lambda: swaying(rng, size, rng.uniform(0.3, 1.0)),
         "wandering": lambda: wandering(rng, size, scene.world.unit, ROOM, rng.uniform(0.3, 1.0)),
-        "roaming": lambda: _roaming(scene),
         "white": lambda: white(rng, size, rng.uniform(0.4, 1.0)),
         "hardly": lambda: jitter(rng, size, rng.uniform(0.02, 0.3)),
     }
     if style == "never":
         # From the first frame to the last nothing happens, whichever way the gripper stands.
         yield from hold(scene, steps, gripper=(OPEN, SHUT)[int(rng.integers(4)) == 0])
+        return
+    if style == "roaming":
+        yield from islice(roam(scene), steps)
         return
     toggles = rng.uniform(0.0, 1.0) < 0.5
     gripper = OPEN
@@ -187,7 +193,7 @@ def other_task(scene: Scene) -> Iterator[Move]:
     steps = _length(scene)
     if scene.rng.random() < 0.4:
         scene.detail = "goes elsewhere"
-        yield from islice(_roam(scene), steps)
+        yield from islice(roam(scene), steps)
     elif scene.other is None:
         yield from islice(_elsewhere(scene), steps)
     else:

@@ -176,9 +176,10 @@ def collect(config: CollectConfig) -> list[Order]:
         The orders that no try fulfilled; they are in the manifest too.
 
     Raises:
-        ValueError: A task or an option is wrong.
+        ValueError: A task or an option is wrong, or the folder's episodes have frames of another kind.
     """
     names = task_ids(config)
+    _refuse_other_frames(config)
     everything = orders(config, names)
     config.out.mkdir(parents=True, exist_ok=True)
     missing = [order for order in everything if not _path(config, order).exists()]
@@ -190,6 +191,21 @@ def collect(config: CollectConfig) -> list[Order]:
     reports = _fulfil(config, missing)
     failed = _summarise(config, reports, time.perf_counter() - began)
     return failed
+
+
+def _refuse_other_frames(config: CollectConfig) -> None:
+    """Keeps episodes of different frames out of one folder: nothing in the files' names tells them apart."""
+    path = config.out / "manifest.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for run in before.get("runs", []):
+        for name in ("frame_every", "image_size", "max_steps"):
+            now = getattr(config, name)
+            then = run.get(name, now)
+            if then != now:
+                raise ValueError(
+                    f"{config.out} was collected with {name} {then}, now {name} is {now}: "
+                    "give the old value, or another --out"
+                )
 
 
 def _path(config: CollectConfig, order: Order) -> Path:

@@ -6,9 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from robometer_rl.envs.extras import naming_extras
+
+with naming_extras():
+    import h5py
 
 RANKS: dict[str, int] = {
     "success": 5,
@@ -187,6 +191,10 @@ def list_episodes(root: Path, task: str | None = None, kind: str | None = None) 
     return sorted(Path(root).glob(f"{task or '*/*'}/{kind or '[a-z]*'}-*.h5"))
 
 
+UNMOVED = 0.05
+"""Quality up to which the object counts as where it was."""
+
+
 def progress_labels(clock: ArrayLike, success: ArrayLike) -> NDArray[np.float32]:
     """Progress of an episode that succeeds: the share of the expert's time to the first success.
 
@@ -217,7 +225,7 @@ def progress_labels(clock: ArrayLike, success: ArrayLike) -> NDArray[np.float32]
     return labels
 
 
-def first_moved(quality: ArrayLike, threshold: float = 0.05) -> int | None:
+def first_moved(quality: ArrayLike, threshold: float = UNMOVED) -> int | None:
     """The first frame at which the object has moved towards done.
 
     Args:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import tyro
@@ -47,6 +47,7 @@ TIERS = {"success": 3, "near_miss": 2, "stalled": 1, "random": 0}
 _STALL = 20  # repeats of the last frame
 _STILL = 60  # frames of a robot that never moves
 _WRONG = 4  # wrong sentences per success video
+_PARAPHRASES = 5  # training paraphrases, where the held-out ones are to stay unread
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,13 @@ class Scored:
     scores: Scores
 
 
+def _known(values: Sequence[float], reduce: Callable[[Any], Any] = np.mean) -> float:
+    """Reduce the values that are no NaN; NaN where there are none."""
+    numbers = np.asarray(values, dtype=np.float64)
+    numbers = numbers[~np.isnan(numbers)]
+    return float(reduce(numbers)) if len(numbers) else float("nan")
+
+
 def _success_measures(scored: Sequence[Scored], threshold: float) -> dict[str, float]:
     peaks = {True: [], False: []}  # type: dict[bool, list[float]]
     for item in scored:
@@ -135,27 +143,29 @@ def _order_measures(scored: Sequence[Scored], sentence: str, rng: np.random.Gene
             labels = item.episode.labels[order]
             rewinds.append(pearson_r(item.video.score(sentence, order).progress, labels))
     return {
-        "stall_drift": float(np.mean(drifts)),
-        "still_progress": float(np.mean(stills)),
-        "rewind_r": float(np.nanmean(rewinds)),
+        "stall_drift": _known(drifts),
+        "still_progress": _known(stills),
+        "rewind_r": _known(rewinds),
     }
 
 
 def _language_measures(
-    task: str, successes: Sequence[Scored], worlds: Sequence[str], rng: np.random.Generator
+    task: str, successes: Sequence[Scored], worlds: Sequence[str], heldout: bool, rng: np.random.Generator
 ) -> dict[str, float]:
-    """Held-out paraphrases and wrong sentences."""
+    """Paraphrases and wrong sentences."""
     allowed = (task, *get_task(task).also_shows)
     others = [other for other in worlds if other not in allowed]
+    words = get_task(task)
+    paraphrases = words.heldout_paraphrases if heldout else words.paraphrases[:_PARAPHRASES]
     same, wrong = [], []
     for item in successes:
         same += [
             pearson_r(item.video.score(paraphrase).progress, item.scores.progress)
-            for paraphrase in get_task(task).heldout_paraphrases
+            for paraphrase in paraphrases
         ]
         drawn = rng.choice(len(others), size=min(_WRONG, len(others)), replace=False)
         wrong += [float(item.video.score(get_task(others[i]).sentence).progress[-1]) for i in drawn]
-    return {"paraphrase_r": float(np.mean(same)), "wrong_task_progress": float(np.mean(wrong))}
+    return {"paraphrase_r": _known(same), "wrong_task_progress": _known(wrong)}
 
 
 def _preference_measures(
@@ -172,7 +182,7 @@ def _preference_measures(
     quality = [scored[better[i]].video.prefer(scored[worse[i]].video, sentence) > 0.5 for i in drawn]
     successes = [item for item in scored if item.episode.success.any()]
     task = [item.video.prefer(other, sentence) > 0.5 for item in successes for other in foreign]
-    return {"preference_quality": float(np.mean(quality)), "preference_task": float(np.mean(task))}
+    return {"preference_quality": _known(quality), "preference_task": _known(task)}
 
 
 def evaluate_task(
@@ -182,6 +192,7 @@ def evaluate_task(
     foreign: Sequence[Episode],
     worlds: Sequence[str],
     rng: np.random.Generator,
+    heldout: bool = True,
 ) -> dict[str, float]:
     """All measures of one task.
 
@@ -192,9 +203,10 @@ def evaluate_task(
         foreign: successes of other tasks that do not show this one.
         worlds: task ids from which wrong sentences are drawn.
         rng: source of the drawn pairs, cuts and sentences.
+        heldout: read the held-out paraphrases; False reads some training ones, for who selects by the result.
 
     Returns:
-        Value per key of `KEYS`.
+        Value per key of `KEYS`; NaN where there is nothing to measure it on.
     """
     sentence = get_task(task).sentence
     scored = []
@@ -208,7 +220,7 @@ def evaluate_task(
         )
     ranked = [item for item in scored if item.episode.kind in TIERS]
     return {
-        "voc": float(np.mean([pearson_r(item.scores.progress, item.episode.labels) for item in successes])),
+        "voc": _known([pearson_r(item.scores.progress, item.episode.labels) for item in successes]),
         "kendall_tau": tier_tau(
             [TIERS[item.episode.kind] for item in ranked],
             [float(item.scores.progress[-1]) for item in ranked],
@@ -216,7 +228,7 @@ def evaluate_task(
         **_preference_measures(scored, sentence, [Video(model, e.frames) for e in foreign], rng),
         **_success_measures(scored, model.success_threshold),
         **_order_measures(scored, sentence, rng),
-        **_language_measures(task, successes, worlds, rng),
+        **_language_measures(task, successes, worlds, heldout, rng),
     }
 
 
@@ -243,7 +255,11 @@ def load_by_task(root: Path, tasks: Sequence[str], per_kind: int) -> dict[str, l
 
 
 def evaluate(
-    model: RewardModel, data: Mapping[str, Sequence[Episode]], seed: int, console: Console | None = None
+    model: RewardModel,
+    data: Mapping[str, Sequence[Episode]],
+    seed: int,
+    console: Console | None = None,
+    heldout: bool = True,
 ) -> dict[str, dict[str, float]]:
     """Evaluate on held-out episodes.
 
@@ -252,6 +268,7 @@ def evaluate(
         data: per task id, its episodes.
         seed: seed of everything drawn.
         console: shows progress where given.
+        heldout: see `evaluate_task`.
 
     Returns:
         Per task id, then under "mean" and "worst", the value per key.
@@ -265,14 +282,14 @@ def evaluate(
         foreign = []
         for other in rng.choice(others, size=min(4, len(others)), replace=False):
             successes = [episode for episode in data[str(other)] if episode.success.any()]
-            foreign.append(successes[rng.integers(len(successes))])
-        table[task] = evaluate_task(model, task, data[task], foreign, tasks, rng)
+            if successes:
+                foreign.append(successes[rng.integers(len(successes))])
+        table[task] = evaluate_task(model, task, data[task], foreign, tasks, rng, heldout)
     rows = [table[task] for task in tasks]
-    table["mean"] = {key: float(np.nanmean([row[key] for row in rows])) for key in KEYS}
+    table["mean"] = {key: _known([row[key] for row in rows]) for key in KEYS}
     low_is_good = {key for key, goal in GOALS.items() if goal[0] == "<="}
     table["worst"] = {
-        key: float((np.nanmax if key in low_is_good else np.nanmin)([row[key] for row in rows]))
-        for key in KEYS
+        key: _known([row[key] for row in rows], np.max if key in low_is_good else np.min) for key in KEYS
     }
     return table
 

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from robometer_rl.envs.tasks import get_task
+from robometer_rl.envs.extras import naming_extras
 from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from robometer_rl.rewards.compact.configuration import CompactConfig
 from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
@@ -35,10 +35,11 @@ from robometer_rl.rewards.training.sampling import BatchSampler, SamplingConfig,
 from robometer_rl.rewards.training.step import WordNoise, batch_losses
 from robometer_rl.rewards.training.words import distil_word_table, teacher_folder
 
-from .episodes import Episode, list_episodes, read_episode
-from .evaluate import Video, evaluate, load_by_task
+from .episodes import Episode, list_episodes
+from .evaluate import evaluate
 from .labels import to_training_episode
-from .metrics import threshold_at_fpr
+from .training_data import fingerprint, read_episodes, read_sentences, refuse_unseen, task_texts
+from .validation import calibrate, load_validation, validation_episodes
 
 __all__ = ["FitConfig", "fit", "learning_rate_at", "main"]
 
@@ -50,13 +51,16 @@ class FitConfig:
     data: Path = Path("data/train")
     """Training episodes, from `robometer-rl collect`."""
     validation: Path = Path("data/validation")
-    """Episodes for the evaluation on the way and the success threshold; never trained on."""
+    """Episodes for the evaluation on the way and the success threshold; never trained on. Optional with
+    --sentences: the threshold then stays that of --start, or 0.5."""
     out: Path = Path("runs/compact")
     """Where state, logs and the checkpoint go."""
     start: Path | None = None
     """Checkpoint folder to start from, e.g. to fit the bundled model on a few demonstrations."""
     sentences: Path | None = None
     """JSON with sentences of tasks outside the table: {"suite/task": ["canonical", "paraphrase", ...]}."""
+    allow_unseen: bool = False
+    """Train on tasks of the unseen split too, which are then no test of generalisation any more."""
     steps: int = 4000
     """Optimiser steps."""
     seed: int = 0
@@ -72,8 +76,9 @@ class FitConfig:
     ema: float = 0.998
     """Decay of the moving average of the weights, which is what is evaluated and saved."""
     success_negative_below: float = 1.0
-    """In a success, frames from this progress up to the success get no success label; 1 labels all: a head
-    that is not told where the end is fires early."""
+    """In a success, frames from this progress up to the success get no success label. Robometer leaves out
+    those from 0.5 up to its success cutoff. Here the simulator tells success exactly, so by default (1) every
+    frame has a label: a head that is not told where the end is fires early."""
     device: str = "cpu"
     """torch device."""
     threads: int = 0
@@ -94,47 +99,31 @@ class FitConfig:
     """Noise on the task words."""
 
 
-def _task_texts(tasks: Sequence[str], extra: Path | None) -> dict[str, TaskText]:
-    own = (
-        {}
-        if extra is None
-        else {name: TaskText(tuple(rows)) for name, rows in json.loads(extra.read_text()).items()}
-    )
-    texts = {}
-    for name in tasks:
-        if name in own:
-            texts[name] = own[name]
-        else:
-            task = get_task(name)
-            texts[name] = TaskText(
-                (task.sentence, *task.paraphrases), task.inverse_sentences, task.also_shows
-            )
-    return texts
-
-
-def _load_episodes(config: FitConfig, console: Console) -> tuple[list[TrainingEpisode], dict[str, TaskText]]:
-    paths = list_episodes(config.data)
-    if not paths:
-        raise ValueError(
-            f"{config.data} holds no episodes: collect them with `robometer-rl collect --out {config.data}`"
-        )
-    recorded = [read_episode(path) for path in track(paths, "reading episodes", console=console)]
-    texts = _task_texts(sorted({episode.task for episode in recorded}), config.sentences)
+def _load(
+    config: FitConfig, run: _Run, console: Console
+) -> tuple[list[TrainingEpisode], dict[str, TaskText]]:
+    """The training episodes with their labels, and the texts of their tasks."""
+    own = {} if config.sentences is None else read_sentences(config.sentences, run.tokenizer)
+    recorded = read_episodes(list_episodes(config.data), run.network.config.image_size, console)
+    texts = task_texts({episode.task for episode in recorded}, own)
+    if not config.allow_unseen:
+        refuse_unseen(texts)
     episodes = [
         to_training_episode(e, config.success_negative_below, bool(texts[e.task].inverse_sentences))
         for e in recorded
     ]
+    frames = sum(len(e.frames) for e in episodes)
+    console.print(f"{len(episodes)} episodes, {frames} frames, {len(texts)} tasks")
     return episodes, texts
 
 
-def _new_network(config: FitConfig) -> tuple[CompactRewardNetwork, TaskTokenizer]:
+def _starting_point(config: FitConfig) -> Checkpoint:
     if config.start is not None:
-        checkpoint = load_checkpoint(config.start)
-        return checkpoint.network, checkpoint.tokenizer
+        return load_checkpoint(config.start)
     sizes = CompactConfig()
     network = CompactRewardNetwork(sizes)
     network.get_buffer("word_table").copy_(distil_word_table(sizes.word_size))
-    return network, TaskTokenizer(teacher_folder() / "tokenizer.json", sizes.max_words)
+    return Checkpoint(network, TaskTokenizer(teacher_folder() / "tokenizer.json", sizes.max_words))
 
 
 def learning_rate_at(step: int, config: FitConfig) -> float:
@@ -155,7 +144,8 @@ def _optimizer(network: CompactRewardNetwork, config: FitConfig) -> torch.optim.
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
 
 
-_FREE = ("out", "device", "threads", "save_every", "evaluate_every", "evaluate_episodes", "false_positives")
+_FREE = {"out", "validation", "allow_unseen", "device", "threads", "save_every", "evaluate_every"}
+_FREE |= {"evaluate_episodes", "false_positives"}
 """Options that a resumed run may change."""
 
 
@@ -165,7 +155,9 @@ class _Run:
     def __init__(self, config: FitConfig) -> None:
         torch.manual_seed(config.seed)
         self.config = config
-        self.network, self.tokenizer = _new_network(config)
+        self.data = fingerprint(config.data)
+        self.start = _starting_point(config)
+        self.network, self.tokenizer = self.start.network, self.start.tokenizer
         torch.nn.Module.to(self.network, config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.train()
         self.average = torch.optim.swa_utils.AveragedModel(
@@ -201,6 +193,7 @@ class _Run:
             "step": self.step,
             "seconds": self.seconds,
             "recipe": self.recipe,
+            "data": self.data,
         }
         part = self.path.with_suffix(".part")
         torch.save(state, part)
@@ -211,12 +204,7 @@ class _Run:
         if not self.path.exists():
             return False
         state = torch.load(self.path, map_location=self.config.device, weights_only=True)
-        then, now = json.loads(state["recipe"]), json.loads(self.recipe)
-        changed = [
-            f"{name} was {then.get(name)!r}, now {value!r}"
-            for name, value in now.items()
-            if then.get(name) != value
-        ]
+        changed = self._changed_since(state)
         if changed:
             raise ValueError(
                 f"{self.path} is of another run ({'; '.join(changed)}): "
@@ -231,6 +219,26 @@ class _Run:
             torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda"]])
         self.step, self.seconds = int(state["step"]), float(state["seconds"])
         return True
+
+    def _changed_since(self, state: dict[str, Any]) -> list[str]:
+        """What of options and data is not as it was; options that the state does not know are passed over."""
+        if "recipe" not in state:
+            raise ValueError(
+                f"{self.path} does not say which options it was made with (an older version saved it): "
+                "give another --out"
+            )
+        then, now = json.loads(state["recipe"]), json.loads(self.recipe)
+        changed = [
+            f"{name} was {then[name]!r}, now {value!r}"
+            for name, value in now.items()
+            if name in then and then[name] != value
+        ]
+        data = state.get("data", self.data)
+        if data["episodes"] != self.data["episodes"]:
+            changed.append(f"the data had {data['episodes']} episodes, now {self.data['episodes']}")
+        elif data != self.data:
+            changed.append("the data has episodes of other names")
+        return changed
 
     def averaged(self) -> CompactRewardNetwork:
         """A copy of the network with averaged weights and the current normalisation statistics."""
@@ -287,26 +295,17 @@ def _train(
 def _evaluate_on_the_way(run: _Run, validation: dict[str, list[Episode]], log: Any, console: Console) -> None:
     with torch.random.fork_rng():  # a new network draws weights: training must not notice
         model = CompactReward(Checkpoint(run.averaged(), run.tokenizer), run.config.device)
-        table = evaluate(model, validation, run.config.seed)
+        # Who looks at these picks by them: the held-out paraphrases stay for `robometer-rl evaluate`.
+        table = evaluate(model, validation, run.config.seed, heldout=False)
     for key, value in table["mean"].items():
         log.add_scalar(f"validation/{key}", value, run.step)
     line = ", ".join(f"{key} {value:.3f}" for key, value in table["mean"].items())
     console.print(f"step {run.step}, {run.seconds / 60:.1f} min: {line}")
 
 
-def calibrate(model: CompactReward, episodes: dict[str, list[Episode]], rate: float) -> float:
-    """Success threshold that at most a share `rate` of the failed episodes reaches at any frame."""
-    peaks = [
-        float(Video(model, episode.frames).score(get_task(task).sentence).success.max())
-        for task, rows in episodes.items()
-        for episode in rows
-        if not episode.success.any()
-    ]
-    return threshold_at_fpr(peaks, rate)
-
-
 def _record(run: _Run, command: str, episodes: Sequence[TrainingEpisode]) -> dict[str, Any]:
     """What a checkpoint says of its training."""
+    start = run.config.start
     return {
         "command": command,
         "seed": run.config.seed,
@@ -318,6 +317,7 @@ def _record(run: _Run, command: str, episodes: Sequence[TrainingEpisode]) -> dic
         "episodes": len(episodes),
         "frames": sum(len(episode.frames) for episode in episodes),
         "config": json.loads(json.dumps(asdict(run.config), default=str)),
+        **({} if start is None else {"started_from": {"path": str(start), "training": run.start.training}}),
     }
 
 
@@ -342,7 +342,8 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
     Returns:
         Folder of the checkpoint.
     """
-    from torch.utils.tensorboard import SummaryWriter
+    with naming_extras():
+        from torch.utils.tensorboard import SummaryWriter
 
     _keep_freed_memory()
     if config.threads:
@@ -354,26 +355,30 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
     console.print(f"{trained / 1e6:.2f}M trained parameters, word table {words / 1e6:.2f}M")
     if run.resume():
         console.print(f"resumed at step {run.step} from {run.path}")
-    episodes, texts = _load_episodes(config, console)
-    frames = sum(len(e.frames) for e in episodes)
-    console.print(f"{len(episodes)} episodes, {frames} frames, {len(texts)} tasks")
-    tasks = [task for task in texts if config.sentences is None]
-    validation = load_by_task(config.validation, tasks, config.evaluate_episodes) if tasks else {}
+    episodes, texts = _load(config, run, console)
+    validation = {}
+    if config.sentences is None:
+        validation = load_validation(config.validation, list(texts), config.evaluate_episodes)
     with SummaryWriter(str(config.out / "tensorboard"), purge_step=run.step) as log:
         _train(run, BatchSampler(episodes, texts, config.sampling), log, console, validation)
     network = run.averaged()
-    threshold = 0.5
-    if tasks:
-        validation = load_by_task(config.validation, tasks, 10**6)
-        threshold = calibrate(
-            CompactReward(Checkpoint(network, run.tokenizer)), validation, config.false_positives
-        )
+    threshold = calibrate(
+        CompactReward(Checkpoint(network, run.tokenizer)),
+        validation_episodes(config.validation, texts),
+        texts,
+        config.false_positives,
+    )
+    calibrated = "calibrated"
+    if threshold is None:
+        threshold = run.start.success_threshold
+        calibrated = f"uncalibrated: {config.validation} holds no failed episodes of these tasks"
     training = _record(run, command, episodes)
     folder = config.out / "checkpoint"
     save_checkpoint(Checkpoint(network, run.tokenizer, threshold, tuple(sorted(texts)), training), folder)
     minutes = run.seconds / 60
     console.print(
-        f"{run.step} steps in {minutes:.1f} min; success threshold {threshold:.3f}; saved to {folder}"
+        f"{run.step} steps in {minutes:.1f} min; success threshold {threshold:.3f} ({calibrated}); "
+        f"saved to {folder}"
     )
     return folder
 

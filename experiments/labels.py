@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from robometer_rl.rewards.training.sampling import TrainingEpisode
 
-from .episodes import Episode, first_moved
+from .episodes import UNMOVED, Episode, first_moved
 
 __all__ = ["to_training_episode"]
 
@@ -41,12 +41,18 @@ def to_training_episode(episode: Episode, negative_below: float, has_inverse: bo
         first = int(np.argmax(episode.success))
         unsure = np.flatnonzero(progress[:first] >= negative_below)
         success[unsure] = np.nan
-    inverse = _inverse_labels(episode) if has_inverse and episode.success.any() else (None, None)
+    inverse = _inverse_labels(episode) if has_inverse else (None, None)
     return TrainingEpisode(episode.frames, episode.task, episode.rank, progress, success, *inverse)
 
 
 def _inverse_labels(episode: Episode) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
-    """Labels of a success shown backwards: 0 where the success left the object, 1 once it is back."""
+    """Labels of an episode shown backwards, where that does the inverse task.
+
+    A success: progress 0 where it left the object, 1 once that is back. What gave up on the way: only whether
+    the object is back, since it does not begin where the inverse task does.
+    """
+    if not episode.success.any():
+        return _backwards_from_half_way(episode) if episode.kind in ("near_miss", "stalled") else (None, None)
     moved = first_moved(episode.quality)
     first = int(np.argmax(episode.success))
     span = episode.clock[first] - episode.clock[moved] if moved is not None else 0.0
@@ -56,3 +62,14 @@ def _inverse_labels(episode: Episode) -> tuple[NDArray[np.float32] | None, NDArr
     progress[first:] = np.where(episode.success[first:], 0.0, np.nan)
     success = np.where(progress >= 1.0, 1.0, np.where(progress <= 0.9, 0.0, np.nan)).astype(np.float32)
     return progress, success
+
+
+def _backwards_from_half_way(
+    episode: Episode,
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """No progress; done once the object is back; nothing at all where there was little to take back."""
+    if episode.quality[-1] < 2 * _BY_CHANCE:
+        return None, None
+    back, away = episode.quality <= UNMOVED, episode.quality > _BY_CHANCE
+    success = np.where(back, 1.0, np.where(away, 0.0, np.nan)).astype(np.float32)
+    return np.full_like(success, np.nan), success

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+
+from robometer_rl.envs.extras import naming_extras
+
+with naming_extras():
+    from scipy import stats
 
 __all__ = ["average_precision", "pearson_r", "roc_auc", "threshold_at_fpr", "tier_tau"]
 

@@ -14,12 +14,15 @@ from typing import Any, Literal
 
 import gymnasium as gym
 import tyro
-from stable_baselines3 import SAC
 
 from robometer_rl import RobometerReward
 from robometer_rl.envs import get_task, make_env
+from robometer_rl.envs.extras import naming_extras
 
 from .true_success import TrueSuccess
+
+with naming_extras():
+    from stable_baselines3 import SAC
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def train(config: QuickstartConfig) -> list[tuple[int, float]]:
     env: gym.Env[Any, Any] = make_env(config.task, seed=config.seed, reward="sparse", **options)
     if config.reward == "robometer":
         env = RobometerReward(env, task=get_task(config.task).sentence)  # the one line
-    judge = TrueSuccess(make_env(config.task, seed=config.seed + 10_000, **options), config.action_repeat)
+    judge = TrueSuccess(make_env(config.task, **options), config.action_repeat)
     agent = SAC("MlpPolicy", env, seed=config.seed, gradient_steps=4, learning_starts=500, device="cpu")
     agent.learn(config.steps // config.action_repeat, callback=judge)
     return judge.curve

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .motions import Drift, Pace, burst, damp_turns, still
+from .motions import OPEN, Drift, Pace, burst, damp_turns, roaming, still
 from .stage import Done, Stage
 
 Move = tuple[NDArray[np.float32], float]
@@ -31,17 +32,20 @@ class World:
             speed.
         room: Half size of the box, around the start of the hand, that the arm roams, metres.
         front: From the start of the hand to a point in front of the camera, metres.
+        leaves: Ease up to which the hand may leave the object half done; below 0 is never, as where a cube
+            that is let go falls.
     """
 
     unit: float
     sway: float
     room: tuple[float, float, float]
     front: tuple[float, float, float]
+    leaves: float
 
 
 WORLDS = {
-    "metaworld": World(unit=0.01, sway=0.5, room=(0.40, 0.30, 0.20), front=(0.44, -0.30, 0.29)),
-    "robosuite": World(unit=0.012, sway=0.25, room=(0.22, 0.22, 0.12), front=(0.20, 0.0, 0.10)),
+    "metaworld": World(unit=0.01, sway=0.5, room=(0.40, 0.30, 0.20), front=(0.44, -0.30, 0.29), leaves=0.3),
+    "robosuite": World(unit=0.012, sway=0.25, room=(0.22, 0.22, 0.12), front=(0.20, 0.0, 0.10), leaves=-1.0),
 }
 """Suite -> its measures; robosuite's arm makes far less than the 0.05 m a step that its action asks for."""
 
@@ -75,6 +79,7 @@ class Scene:
         other: Another task's policy and its name; None where there is none. For `undone`, the inverse task's.
         lead: How far the commanded hand is ahead of the real one now, metres, `(3,)`.
         detail: Filled in by the behaviour: what it drew.
+        spoiled: Filled in by the behaviour: why the episode must not be used; empty where it may.
     """
 
     stage: Stage
@@ -87,6 +92,7 @@ class Scene:
     other: tuple[str, Policy] | None = None
     lead: Callable[[], NDArray[np.float64]] = _no_lead
     detail: str = ""
+    spoiled: str = ""
 
 
 Behaviour = Callable[[Scene], Iterator[Move]]
@@ -123,6 +129,24 @@ def act(motion: NDArray[np.float64], gripper: float) -> NDArray[np.float32]:
     return np.clip(np.append(motion, gripper), -1.0, 1.0).astype(np.float32)
 
 
+def roam(scene: Scene, gripper: float | None = None) -> Iterator[Move]:
+    """The arm goes about with nothing to do with the object, often between it and the camera; without end.
+
+    Args:
+        scene: The scene.
+        gripper: Its command; None keeps the last one.
+
+    Yields:
+        Moves.
+    """
+    world, rng = scene.world, scene.rng
+    command = scene.stage.gripper if gripper is None else gripper
+    room, front = np.array(world.room), np.array(world.front)
+    speed = rng.uniform(0.4, 1.0)
+    for motion in roaming(rng, scene.stage.motion_size, world.unit, room, front, speed):
+        yield act(motion, command), 0.0
+
+
 def free(scene: Scene, motions: Iterator[NDArray[np.float64]]) -> Iterator[Move]:
     """Turns motions into moves that keep the gripper and do not advance the clock."""
     for motion in motions:
@@ -139,6 +163,8 @@ class Work:
         sway: Standard deviation of smooth action noise.
         pauses: Clock times at which it pauses, rising, and for how many steps.
         detours: Clock times at which it is pushed off its way, rising.
+        leaves_at: Quality at which it leaves the object half done, to come back and go on; above 1 is never.
+        leaves_for: For how many steps it is away.
     """
 
     slowest: float
@@ -146,6 +172,8 @@ class Work:
     sway: float = 0.0
     pauses: tuple[tuple[float, int], ...] = ()
     detours: tuple[float, ...] = ()
+    leaves_at: float = 2.0
+    leaves_for: int = 0
 
 
 def draw_work(scene: Scene, way: float, room: float, most_pauses: int = 3) -> Work:
@@ -190,8 +218,14 @@ def work(scene: Scene, plan: Work, until: Callable[[], bool]) -> Iterator[Move]:
     pace = Pace(rng, plan.slowest)
     drift = Drift(rng, stage.motion_size, plan.sway, 8.0)
     pauses, detours = list(plan.pauses), list(plan.detours)
-    debt = 0.0
+    debt, leaves_at = 0.0, plan.leaves_at
     while not until():
+        if stage.quality >= leaves_at:
+            leaves_at = 2.0
+            began = len(stage.done)
+            yield from _leave(scene, plan.leaves_for)
+            debt += _way_off(stage, began)
+            continue
         if pauses and stage.clock >= pauses[0][0]:
             yield from hold(scene, pauses.pop(0)[1])
             continue
@@ -209,6 +243,24 @@ def work(scene: Scene, plan: Work, until: Callable[[], bool]) -> Iterator[Move]:
         tick = max(0.0, speed - debt)
         debt = max(0.0, debt - speed)
         yield act(motion, gripper), tick
+
+
+_GLIDES, _STAYS = 0.25, 0.1
+"""Largest change of quality while the hand lets go, and while it is away, that leaves the labels right."""
+
+
+def _leave(scene: Scene, steps: int) -> Iterator[Move]:
+    """Lets go, goes about, and leaves the object half done."""
+    stage = scene.stage
+    before = stage.quality
+    yield from hold(scene, 10, gripper=OPEN)
+    left = lowest = highest = stage.quality
+    for move in islice(roam(scene, OPEN), steps):
+        yield move
+        lowest, highest = min(lowest, stage.quality), max(highest, stage.quality)
+    if abs(left - before) > _GLIDES or left - lowest > _STAYS or highest - left > _STAYS:
+        moved = f"from quality {before:.2f} to between {lowest:.2f} and {highest:.2f}"
+        scene.spoiled = f"the object moved {moved} while the hand was away"
 
 
 def detour(scene: Scene) -> Iterator[Move]:

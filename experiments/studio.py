@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import zlib
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from robometer_rl.envs.experts.metaworld import MetaWorldExpert
 from robometer_rl.envs.tasks import list_tasks
 
 from .behaviours import BEHAVIOURS
@@ -169,6 +169,8 @@ class Studio:
                 return f"succeeded ({scene.detail})"
             if must and not self._stage.success and self._stage.clock > _PATIENCE * scene.typical:
                 return f"took too long ({scene.detail})"
+        if scene.spoiled:
+            return scene.spoiled
         episode = self._stage.episode(self._task.id, kind, seed, scene.detail)
         return refusal(episode) or episode
 
@@ -224,26 +226,13 @@ class Studio:
             inverse = _INVERSES.get(self._task.name)
             if inverse is None or inverse in unseen or rng.random() < 0.3:
                 return None
-            return inverse, _Quiet(ENV_POLICY_MAP[inverse]())
+            return inverse, MetaWorldExpert(inverse)
         names = tuple(f"{name}-v3" for name in _OTHERS.get(self._task.name, ()))
         if not names or attempt >= self._tries // 2:
             shown = {task.rpartition("/")[2] for task in self._task.also_shows}
             names = tuple(sorted(set(ENV_POLICY_MAP) - {self._task.name} - shown - unseen))
         name = names[int(rng.integers(len(names)))]
-        return name, _Quiet(ENV_POLICY_MAP[name]())
-
-
-class _Quiet:
-    """A Meta-World policy without its warning, at every step, that its action will be clipped."""
-
-    def __init__(self, policy: Any) -> None:
-        self._policy = policy
-
-    def action(self, obs: NDArray[np.float32]) -> NDArray[np.float32]:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Constant\\(s\\) may be too high")
-            wanted = self._policy.get_action(np.asarray(obs, dtype=np.float64))
-        return np.clip(np.asarray(wanted, dtype=np.float32), -1.0, 1.0)
+        return name, MetaWorldExpert(name)
 
 
 def refusal(episode: Episode) -> str | None:

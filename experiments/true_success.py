@@ -1,17 +1,25 @@
-"""Evaluation of an SB3 agent by the environment's own success test, never by a reward."""
+"""Evaluation of an SB3 agent by the environment's own success test, never by a reward.
+
+An episode counts as solved where the test holds at the end of any decision, that is after `action_repeat`
+control steps; a success that comes and goes within one decision is not seen.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import gymnasium as gym
-from stable_baselines3.common.callbacks import BaseCallback
+
+from robometer_rl.envs.extras import naming_extras
+
+with naming_extras():
+    from stable_baselines3.common.callbacks import BaseCallback
 
 __all__ = ["TrueSuccess"]
 
 
 class TrueSuccess(BaseCallback):
-    """Every so often, lets the deterministic policy play and counts episodes that are solved at any step."""
+    """Every so often, lets the deterministic policy play and counts the episodes that it solves."""
 
     def __init__(
         self, env: gym.Env[Any, Any], action_repeat: int = 1, every: int = 2_500, episodes: int = 20
@@ -36,7 +44,7 @@ class TrueSuccess(BaseCallback):
         self.curve: list[tuple[int, float]] = []
 
     def success_rate(self) -> float:
-        """Share of episodes solved at any step, in [0, 1]."""
+        """Share of episodes solved at the end of any decision, in [0, 1]."""
         return sum(self._play(seed) for seed in range(self.episodes)) / self.episodes
 
     def _play(self, seed: int) -> bool:

@@ -87,8 +87,8 @@ def make_registered(
     if options.get("terminate_on_success"):
         raise ValueError(
             "terminate_on_success=True ends episodes on true success, which a learned reward need not know: "
-            "use robometer={'terminate_on_success': True} for the predicted one, or, knowingly, "
-            "robometer={'terminate_on_true_success': True}"
+            "use robometer={'terminate_on_success': True, 'shift': -1} for the predicted one, or, knowingly, "
+            "robometer={'terminate_on_true_success': True, 'shift': -1}"
         )
     from robometer_rl.envs.tasks import get_task
 

@@ -34,7 +34,8 @@ class RewardConfig:
     which keeps its sum exact); `zero` pays nothing for the scores there. Shift and the environment's reward
     are paid at every step."""
     terminate_on_success: bool = False
-    """Ends the episode when the predicted success holds."""
+    """Ends the episode when the predicted success holds; the `success_bonus` is then paid at that step only,
+    so that hovering within the patience earns none."""
     success_threshold: float | None = None
     """Success score, in (0, 1], from which a step counts as success; None takes the checkpoint's value."""
     success_patience: int = 1
@@ -66,6 +67,11 @@ class RewardConfig:
         require_finite("true_success_bonus", self.true_success_bonus)
         if self.terminate_on_success:
             check_early_end(self.shaping)
+        if self.terminate_on_true_success:
+            repeated = 0.0 if self.terminate_on_success else self.shaping.success_bonus
+            check_early_end(
+                self.shaping, "terminate_on_true_success", bonus=self.true_success_bonus, repeated=repeated
+            )
 
     @property
     def needs_truth(self) -> bool:
@@ -177,7 +183,9 @@ class EpisodeBook:
 
         ends = terminated.copy()
         if config.terminate_on_success:
-            ends |= detected & (self._streak >= config.success_patience)
+            # From here on only what ends the episode counts, for the bonus too.
+            detected &= self._streak >= config.success_patience
+            ends |= detected
         if config.terminate_on_true_success:
             ends |= rows & true_success
         reward = shape_reward(

@@ -181,6 +181,8 @@ def _notice(name: str, model: RewardModel) -> Panel:
     worlds = model.trained_worlds
     if not worlds or ANY_WORLD in worlds:
         text = f"The model {name!r} does not say which worlds it was trained on."
+    elif name != "compact":
+        text = f"The model {name!r} was fitted on: {_grouped(worlds)}; elsewhere its curves may mean little."
     else:
         text = (
             f"The model {name!r} was trained on {len(worlds)} simulated tasks and nothing else: "

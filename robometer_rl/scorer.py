@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from robometer_rl.rewards.loading import check_model_spec, load_reward_model
 from robometer_rl.rewards.protocol import RewardModel, RewardStream, Scores
 
-__all__ = ["ANY_WORLD", "Scorer", "UnseenWorldWarning", "check_task", "warn_if_unseen"]
+__all__ = ["ANY_WORLD", "Scorer", "UnseenWorldWarning", "check_task", "check_world", "warn_if_unseen"]
 
 ANY_WORLD = "*"
 """Entry of `RewardModel.trained_worlds` by which a general model says that no world is foreign to it."""
@@ -67,8 +67,33 @@ def check_task(task: object) -> str:
     return task
 
 
+def check_world(world: object) -> str | None:
+    """Checks the id of a world.
+
+    Args:
+        world: What the user gave.
+
+    Returns:
+        The id, None if none was given.
+
+    Raises:
+        TypeError: Neither a string nor None.
+        ValueError: Empty or blank.
+    """
+    hint = 'give the id under which the checkpoint knows it, e.g. world="mylab/press-bell", or None'
+    if world is None:
+        return None
+    if not isinstance(world, str):
+        raise TypeError(f"world={world!r} must be a string, not {type(world).__name__}: {hint}")
+    if not world.strip():
+        raise ValueError(f"world={world!r} is empty: {hint}")
+    return world
+
+
 def warn_if_unseen(model: RewardModel, spec: object, world: str) -> None:
     """Warns, once per process, world and model, where a checkpoint was never trained on the world.
+
+    The warning points at the caller of the function that calls this one.
 
     Args:
         model: The model.
@@ -81,11 +106,12 @@ def warn_if_unseen(model: RewardModel, spec: object, world: str) -> None:
     _warned.add(key)
     warnings.warn(
         f"the reward model {spec!r} was never trained on {world!r}: its scores may mean little here. "
-        "Fit it on a few demonstrations of this world with `robometer-rl fit`, or use a larger model; "
-        "warn_unseen_world=False silences this. "
+        "Fit it on a few demonstrations of this world with `robometer-rl fit`, or use a larger model. "
+        "Where it knows this world by another id, say so with world=...; warn_unseen_world=False silences "
+        "this. "
         f"It knows: {', '.join(model.trained_worlds) or 'no world'}.",
         UnseenWorldWarning,
-        stacklevel=4,
+        stacklevel=3,  # whoever called the wrapper's reset()
     )
 
 

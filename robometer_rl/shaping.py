@@ -23,10 +23,13 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ABSOLUTE_MODES", "Mode", "ShapingConfig", "check_early_end", "shape_reward"]
+__all__ = ["ABSOLUTE_MODES", "EarlyEnd", "Mode", "ShapingConfig", "check_early_end", "shape_reward"]
 
 Mode = Literal["progress+success", "progress", "success", "delta", "potential"]
 """Which function of the scores is the reward."""
+
+EarlyEnd = Literal["terminate_on_success", "terminate_on_true_success"]
+"""Options by which a success, predicted or true, ends an episode."""
 
 ABSOLUTE_MODES: dict[Mode, float] = {"progress+success": 2.0, "progress": 1.0, "success": 1.0}
 """The modes that pay every step, each with the most that its base pays in one."""
@@ -41,11 +44,13 @@ class ShapingConfig:
     gamma: float = 0.99
     """Discount in (0, 1]: set the agent's own. Used by `potential`, and to tell whether an early end pays."""
     success_bonus: float = 0.0
-    """Added at each scored step whose success score reaches the threshold, in reward units, at least 0."""
+    """Added at each scored step whose success score reaches the threshold, in reward units, at least 0; where
+    predicted success ends the episode, only at the step that it ends."""
     scale: float = 1.0
     """Factor of the base, above 0."""
     shift: float = 0.0
-    """Added to every step, in reward units; -1 makes the absolute modes a cost that ends with success."""
+    """Added to every step, in reward units; -1 makes the absolute modes a cost that ends with success, but
+    for what `check_early_end` neglects."""
     env_weight: float = 0.0
     """Factor of the environment's own reward, which is mixed in; at least 0."""
 
@@ -102,7 +107,7 @@ def shape_reward(
         success: s_t in [0, 1].
         previous: p_{t-1} in [0, 1]; the score of the first frame at the first step.
         terminated: bool, whether the step ended the episode other than by truncation.
-        detected: bool, whether the step was scored and its success reaches the threshold.
+        detected: bool, whether the step earns the success bonus.
         paid: bool; where False the base counts as 0 (steps without a score under the fill rule `zero`).
         env_reward: The environment's own reward.
 
@@ -128,33 +133,56 @@ def shape_reward(
     return np.asarray(learned + bonus + config.shift + own, dtype=np.float64)
 
 
-def check_early_end(config: ShapingConfig) -> None:
+def check_early_end(
+    config: ShapingConfig,
+    option: EarlyEnd = "terminate_on_success",
+    bonus: float | None = None,
+    repeated: float = 0.0,
+) -> None:
     """Refuses a reward under which an agent does better by never finishing, where success ends the episode.
 
-    Ending cuts off the rewards that a policy would earn by waiting just short of success. Those are
-    non-positive if the shift takes back a full step of progress (`shift <= -scale`; what the success score
-    adds below its threshold is neglected); otherwise the bonus must be worth at least the discounted sum of
-    what is cut off, at most `gamma / (1 - gamma) * (scale * most + shift)`, where `most` is 2 for
-    progress+success, 1 for progress and success, and 0 for delta and potential, which pay nothing for
-    standing still.
+    Ending cuts off the rewards that a policy would earn by waiting just short of success. A shift that takes
+    back a full step of progress (`shift <= -(scale + repeated)`) is taken as enough for an absolute mode;
+    otherwise the bonus must be worth at least the discounted sum of what is cut off, at most
+    `gamma / (1 - gamma) * (scale * most + repeated + shift)`, where `most` is 2 for progress+success, 1 for
+    progress and success, and 0 for delta and potential, which pay nothing for standing still.
+
+    What `shift=-1` leaves at scale 1: nothing with progress or success, whose p - 1 or s - 1 is never above
+    0; with progress+success p + s - 1, which is above 0 wherever s > 1 - p, so also just under the threshold,
+    at the steps before a `success_patience` above 1 runs out, and where the success that ends the episode is
+    the true one. An agent that learns to hover there is still paid for it; `shift=-2` leaves nothing.
 
     The environment's own reward is not counted, since its range is unknown here.
+
+    Args:
+        config: The formula and its factors.
+        option: Which option ends the episode.
+        bonus: What the ending step earns once, in reward units; None takes the `success_bonus`.
+        repeated: What a step short of the end may earn besides the base, again and again, in reward units:
+            the `success_bonus` where predicted success does not end the episode.
 
     Raises:
         ValueError: Loitering pays; the message holds the numbers that would do.
     """
-    most = config.scale * ABSOLUTE_MODES.get(config.mode, 0.0)
-    per_step = most + config.shift
-    if per_step <= 0.0 or (config.mode in ABSOLUTE_MODES and config.shift <= -config.scale):
+    absolute = config.mode in ABSOLUTE_MODES
+    bonus = config.success_bonus if bonus is None else bonus
+    per_step = config.scale * ABSOLUTE_MODES.get(config.mode, 0.0) + repeated + config.shift
+    enough = -repeated - (config.scale if absolute else 0.0)
+    if per_step <= 0.0 or (absolute and config.shift <= enough):
         return
     cut_off = math.inf if config.gamma == 1.0 else config.gamma / (1.0 - config.gamma) * per_step
-    if config.success_bonus >= cut_off:
+    if bonus >= cut_off:
         return
-    enough = -config.scale if config.mode in ABSOLUTE_MODES else 0.0
-    bonus = "" if math.isinf(cut_off) else f", or success_bonus={math.ceil(cut_off)} or more,"
+    name = f"{option.removeprefix('terminate_on_')}_bonus"
+    ways = [f"shift={enough:g} or less"]
+    if math.isfinite(cut_off):
+        ways.append(f"{name}={math.ceil(cut_off)} or more")
+    if absolute and config.shift + repeated <= 0.0:
+        ways.append("shaping='delta' or 'potential'")
+    again = f"success_bonus={repeated:g} again and again, " if repeated else ""
     raise ValueError(
-        f"terminate_on_success with shaping={config.mode!r}, scale={config.scale:g}, shift={config.shift:g}, "
-        f"success_bonus={config.success_bonus:g} pays for loitering: a step just short of success earns up "
-        f"to {per_step:g}, and success ends that income (worth up to {cut_off:g} at gamma={config.gamma:g}). "
-        f"Set shift={enough:g} or less{bonus} or shaping='delta' or 'potential'."
+        f"{option} with shaping={config.mode!r}, scale={config.scale:g}, shift={config.shift:g}, {again}"
+        f"{name}={bonus:g} pays for loitering: a step just short of success earns up to {per_step:g}, and "
+        f"success ends that income (worth up to {cut_off:g} at gamma={config.gamma:g}). "
+        f"Set {', or '.join(ways)}."
     )

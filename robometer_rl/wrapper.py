@@ -17,7 +17,7 @@ from robometer_rl.rewards.protocol import RewardModel, Scores
 
 from .frames import FrameGrabber, FrameSource
 from .rules import EpisodeBook, Fill, RewardConfig
-from .scorer import Scorer, check_task, warn_if_unseen
+from .scorer import Scorer, check_task, check_world, warn_if_unseen
 from .shaping import Mode, ShapingConfig
 
 __all__ = ["RobometerReward"]
@@ -63,6 +63,7 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         true_success_bonus: float = 0.0,
         terminate_on_true_success: bool = False,
         warn_unseen_world: bool = True,
+        world: str | None = None,
     ) -> None:
         """Checks every option; neither the model nor the simulator is touched yet.
 
@@ -76,7 +77,8 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 keeps the spec JSON-able); or a sequence of these, one per camera, whose scores are averaged.
             shaping: Function of the scores, see `robometer_rl.shaping`.
             gamma: Discount of `shaping="potential"`, in (0, 1]; set the agent's own.
-            success_bonus: Added at each scored step whose predicted success reaches the threshold.
+            success_bonus: Added at each scored step whose predicted success reaches the threshold; with
+                `terminate_on_success` only at the step that so ends the episode.
             scale: Factor of the learned reward, above 0.
             shift: Added to every step.
             env_weight: Factor of the environment's own reward, mixed in; with a sparse one this is ground
@@ -85,22 +87,26 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             fill: What stands between scores, `"hold"` (the last score) or `"zero"` (no learned reward there).
             terminate_on_success: End the episode when predicted success holds. With an absolute `shaping` it
                 needs `shift=-scale` or a large `success_bonus`, since finishing must not cost the agent its
-                income.
+                income; `robometer_rl.shaping.check_early_end` says what such a shift leaves.
             success_threshold: Success score, in (0, 1], from which a step counts as done; None takes the
                 checkpoint's calibrated value.
             success_patience: Consecutive scores at the threshold that end the episode.
             true_success_bonus: Ground truth, off by default: added where `info["is_success"]`.
             terminate_on_true_success: Ground truth, off by default: ends the episode where
-                `info["is_success"]`.
+                `info["is_success"]`. With an absolute `shaping` it needs the shift too, or a large
+                `true_success_bonus`.
             warn_unseen_world: Warn once where the checkpoint was not trained on this world.
+            world: Id under which the checkpoint knows this world, such as `"mylab/press-bell"`; None: the
+                task's id, else the spec's, else the class name.
 
         Raises:
-            TypeError: The task is not a string, the model is not a name or JSON-able dict, or a frame source
-                is of a wrong type.
-            ValueError: The task is empty, no such model or frame source exists, or an option is outside its
-                range.
+            TypeError: The task or the world is not a string, the model is not a name or JSON-able dict, or a
+                frame source is of a wrong type.
+            ValueError: The task or the world is empty, no such model or frame source exists, or an option is
+                outside its range.
         """
         task = check_task(task)
+        world = check_world(world)
         check_model_spec(model)
         spec = model if isinstance(model, str) else json.loads(json.dumps(dict(model)))
         sources = frames if isinstance(frames, str) or callable(frames) else list(frames)
@@ -135,6 +141,7 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             true_success_bonus=float(true_success_bonus),
             terminate_on_true_success=bool(terminate_on_true_success),
             warn_unseen_world=bool(warn_unseen_world),
+            world=world,
         )
         gym.Wrapper.__init__(self, env)
         self.instruction = task
@@ -143,6 +150,7 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._scorer = Scorer(spec, n=1, cameras=self._grabber.cameras)
         self._book = EpisodeBook(1, self._config)
         self._warns = bool(warn_unseen_world)
+        self._world = world
         self._running = False
 
     @property
@@ -232,7 +240,9 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
 
     @property
     def world(self) -> str:
-        """Id of the world: of its task if it has one, else of its spec, else its class name."""
+        """Id of the world: the option, else its task's id, else its spec's, else its class name."""
+        if self._world is not None:
+            return self._world
         known = getattr(getattr(self.unwrapped, "task", None), "id", None)
         if isinstance(known, str):
             return known

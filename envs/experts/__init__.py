@@ -31,7 +31,7 @@ def make_expert(env: gym.Env, rng: np.random.Generator) -> Expert:
     if inner.suite == "metaworld":
         from .metaworld import MetaWorldExpert
 
-        return MetaWorldExpert(env)
+        return MetaWorldExpert(inner.task.name)
     from .robosuite import make_robosuite_expert
 
     return make_robosuite_expert(env, rng)

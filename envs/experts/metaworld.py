@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,17 +12,25 @@ from .base import Expert
 
 
 class MetaWorldExpert(Expert):
-    """Meta-World's own policy for a task. It keeps no memory and draws no random numbers."""
+    """Meta-World's own policy for a task. It keeps no memory and draws no random numbers.
 
-    def __init__(self, env: gym.Env) -> None:
-        """Finds the policy of the environment's task."""
-        from ..metaworld import MetaWorldEnv
+    It acts in any Meta-World environment, since all share one form of observation and action; in another
+    task's world it does something plausible, and wrong.
+    """
 
-        inner = env.unwrapped
-        if not isinstance(inner, MetaWorldEnv):
-            raise ValueError(f"a Meta-World expert needs a MetaWorldEnv, got {type(inner).__name__}")
-        self._policy = require("metaworld.policies").ENV_POLICY_MAP[inner.task.name]()
-        self._low, self._high = inner.action_space.low, inner.action_space.high
+    def __init__(self, task: str) -> None:
+        """Finds the policy.
+
+        Args:
+            task: The suite's own name, such as `"drawer-open-v3"`.
+
+        Raises:
+            ValueError: No policy has that name.
+        """
+        policies = require("metaworld.policies").ENV_POLICY_MAP
+        if task not in policies:
+            raise ValueError(f"Meta-World has no policy for {task!r}; it has {', '.join(policies)}")
+        self._policy = policies[task]()
 
     def reset(self) -> None:
         """Does nothing: the policy looks at the current observation only."""
@@ -34,4 +41,4 @@ class MetaWorldExpert(Expert):
             # The policies ask for more than the box allows by design, and warn at each step of clipping.
             warnings.filterwarnings("ignore", message="Constant\\(s\\) may be too high")
             wanted = self._policy.get_action(np.asarray(obs, dtype=np.float64))
-        return np.clip(np.asarray(wanted, dtype=np.float32), self._low, self._high)
+        return np.clip(np.asarray(wanted, dtype=np.float32), -1.0, 1.0)

@@ -7,6 +7,7 @@ token), `decoder` (causal transformer and its cache), `modeling` (the network an
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,4 +33,11 @@ def load_compact(path: str | None = None, **options: Any) -> CompactReward:
     from .checkpoint import load_checkpoint
     from .runtime import CompactReward
 
+    valid = [name for name in inspect.signature(CompactReward).parameters if name != "checkpoint"]
+    unknown = [name for name in options if name not in valid]
+    if unknown:
+        raise ValueError(
+            f"unknown option {', '.join(map(repr, unknown))} of a compact model; "
+            f"valid ones: {', '.join(['path', *valid])}"
+        )
     return CompactReward(load_checkpoint(path), **options)

@@ -25,6 +25,7 @@ __all__ = ["BUNDLED", "Checkpoint", "load_checkpoint", "save_checkpoint"]
 BUNDLED = Path(__file__).resolve().parent.parent / "weights" / "compact"
 _HASHED = ("config.json", "model.safetensors", "tokenizer.json")
 _CARD = "checkpoint.json"
+_REPAIR = "restore the file or fit the model again"
 
 
 @dataclass(frozen=True)
@@ -65,17 +66,39 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
     (folder / _CARD).write_text(json.dumps(card, indent=2) + "\n")
 
 
+def _read_card(path: Path) -> dict[str, Any]:
+    """What a `checkpoint.json` says, every entry there and of its type."""
+    try:
+        card = json.loads(path.read_text())
+    except ValueError as error:  # neither JSON nor text at all
+        raise ValueError(f"{path} was truncated or altered, it is not JSON ({error}); {_REPAIR}") from error
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "success_threshold": (int, float),
+        "trained_worlds": list,
+        "training": dict,
+        "sha256": dict,
+    }
+    entries = card if isinstance(card, dict) else {}
+    wrong = [name for name, kind in kinds.items() if not isinstance(entries.get(name), kind)]
+    if wrong:
+        raise ValueError(
+            f"{path} was altered: {', '.join(wrong)} missing or of a wrong type, expected an object with "
+            f"{', '.join(kinds)}; {_REPAIR}"
+        )
+    return entries
+
+
 def _verify(folder: Path) -> dict[str, Any]:
     for name in (_CARD, *_HASHED):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"{folder} is not a compact checkpoint: it holds no {name}")
-    card = json.loads((folder / _CARD).read_text())
+    card = _read_card(folder / _CARD)
     for name in _HASHED:
         found, expected = _sha256(folder / name), card["sha256"].get(name)
         if found != expected:
             raise ValueError(
                 f"{folder / name} was truncated or altered: its SHA-256 is {found[:12]}..., "
-                f"{_CARD} expects {str(expected)[:12]}...; restore the file or fit the model again"
+                f"{_CARD} expects {str(expected)[:12]}...; {_REPAIR}"
             )
     return card
 

@@ -72,6 +72,7 @@ class CompactReward:
         ids, words = self.tokenizer(sentences)
         return self.network.task_tokens(self.network.word_vectors(ids.to(self.device))), words.to(self.device)
 
+    @torch.inference_mode()
     def encode(self, frames: NDArray[np.uint8]) -> Tensor:
         """Frame tokens, float `(T, C)`, of frames uint8 `(T, H, W, 3)`."""
         size = self.network.config.image_size

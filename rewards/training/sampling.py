@@ -44,6 +44,15 @@ class TrainingEpisode:
             and self.progress.max(initial=0.0, where=np.isfinite(self.progress)) == 1.0
         )
 
+    @property
+    def turns(self) -> list[int]:
+        """Frames at which it is first done (or a failure ends) and at which the inverse task is just done."""
+        done = np.flatnonzero(self.success == 1.0)
+        turns = [int(done[0]) if len(done) else len(self.frames) - 1]
+        if self.inverse_success is not None:
+            turns += np.flatnonzero(self.inverse_success == 1.0)[-1:].tolist()
+        return turns
+
 
 @dataclass(frozen=True)
 class TaskText:
@@ -128,7 +137,8 @@ class BatchSampler:
             config: the mixture.
 
         Raises:
-            ValueError: fewer than two tasks, or a task without a labelled episode.
+            ValueError: fewer than two tasks, a task without a labelled episode, or one for which `also_shows`
+                leaves no wrong sentence or no foreign video.
         """
         self.episodes = episodes
         self.texts = texts
@@ -145,6 +155,12 @@ class BatchSampler:
             raise ValueError(
                 f"need two tasks or more, each with a success; got {self.tasks}, without: {without}"
             )
+        related = [task for task in self.tasks if not (self._wrong_for(task) and self._foreign_to(task))]
+        if related:
+            raise ValueError(
+                "each task needs another whose sentence is wrong for its videos and one whose videos do not "
+                f"show it; `also_shows` leaves none for {related}: add episodes of tasks unrelated to them"
+            )
 
     def _sentence(self, task: str, rng: np.random.Generator) -> str:
         sentences = self.texts[task].sentences
@@ -152,10 +168,17 @@ class BatchSampler:
             return sentences[0]
         return sentences[1 + rng.integers(len(sentences) - 1)]
 
+    def _wrong_for(self, task: str) -> list[str]:
+        """Tasks whose sentence is wrong for videos of `task`."""
+        return [other for other in self.tasks if other != task and other not in self.texts[task].also_shows]
+
+    def _foreign_to(self, task: str) -> list[str]:
+        """Tasks whose videos do not show `task`."""
+        return [other for other in self.tasks if other != task and task not in self.texts[other].also_shows]
+
     def _other_task(self, task: str, rng: np.random.Generator) -> str:
         """A task whose sentence is wrong for videos of `task`."""
-        allowed = self.texts[task].also_shows
-        others = [other for other in self.tasks if other != task and other not in allowed]
+        others = self._wrong_for(task)
         return others[rng.integers(len(others))]
 
     def _pick(self, pool: Sequence[int], rng: np.random.Generator) -> int:
@@ -167,7 +190,7 @@ class BatchSampler:
         strategy = STRATEGIES[rng.integers(len(STRATEGIES))]
         first = self._pick(self.labelled[task], rng)
         if strategy == "different":
-            shown = [t for t in self.tasks if t != task and task not in self.texts[t].also_shows]
+            shown = self._foreign_to(task)
             return strategy, first, self._pick(self.by_task[shown[rng.integers(len(shown))]], rng)
         if strategy == "worse":
             first = self._pick(self.by_task[task], rng)
@@ -178,6 +201,10 @@ class BatchSampler:
                 return strategy, *((first, second) if better else (second, first))
             return "rewind", self._pick(self.labelled[task], rng), first
         return strategy, first, self._pick(self.by_task[task], rng)
+
+    def _sample(self, index: int, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        turns = self.episodes[index].turns
+        return sample_frames(len(self.episodes[index].frames), count, turns[rng.integers(len(turns))], rng)
 
     def _add(
         self, views: Views, clip: int, path: NDArray[np.int64], sentence: str, labels: tuple[Floats, Floats]
@@ -250,7 +277,7 @@ class BatchSampler:
         clips: list[tuple[int, NDArray[np.int64]]] = []
         for _ in range(min(groups, 48)):
             strategy, first, second = self._draw_group(rng)
-            shown = [sample_frames(len(self.episodes[i].frames), count, rng) for i in (first, second)]
+            shown = [self._sample(i, count, rng) for i in (first, second)]
             if strategy == "worse":
                 # How well an episode does is only known of all of it: a success that is cut off half-way is
                 # not better than a near miss.

@@ -14,26 +14,31 @@ __all__ = ["forward_path", "reversed_path", "rewound_path", "sample_frames"]
 Path = NDArray[np.int64]
 
 
-def sample_frames(length: int, count: int, rng: np.random.Generator) -> Path:
+def sample_frames(length: int, count: int, turn: int, rng: np.random.Generator) -> Path:
     """Draw `count` sorted frame indices of an episode with random spacing.
 
     The first frame is always shown (a stream starts there). The others are, by equal chance, spread at random
-    over the whole episode, over a random part of it, or evenly spaced: never only evenly, since even spacing
-    lets a model read progress off the frame count.
+    over the whole episode, over a random part of it, close around its turning point, or evenly spaced: never
+    only evenly, since even spacing lets a model read progress off the frame count. Around the turning point
+    done and nearly done differ by a few pixels.
 
     Args:
         length: frames of the episode, at least 1.
         count: frames to show, at least 1; frames repeat where the episode is shorter.
+        turn: index of the frame where it is first done, or where a failure ends.
         rng: source of randomness.
 
     Returns:
         int64 `(count,)`, sorted, starting with 0.
     """
-    style = rng.integers(3)
+    style = rng.integers(4)
     end = length - 1 if style != 1 else int(rng.integers(0, length))
     start = int(rng.integers(0, end + 1)) if style == 1 and rng.random() < 0.5 else 0
     if style == 2:
         rest = np.linspace(start, end, count)[1:].round().astype(np.int64)
+    elif style == 3:
+        near = rng.normal(turn, 1 + length / 12, size=count - 1).round().astype(np.int64)
+        rest = np.sort(np.clip(near, 0, end))
     else:
         rest = np.sort(rng.integers(start, end + 1, size=count - 1))
     return np.concatenate([np.zeros(1, dtype=np.int64), rest])

@@ -186,6 +186,20 @@ def test_no_decimation_leaves_every_face(metaworld_model: tuple[Any, Any]) -> No
     np.testing.assert_array_equal(decimated_copy(model, None).mesh_facenum, model.mesh_facenum)
 
 
+@pytest.mark.parametrize("material", [False, True])
+def test_decimation_needs_no_material(material: bool) -> None:
+    points = np.random.default_rng(0).normal(size=(200, 3))
+    ball = " ".join(map(str, (points / np.linalg.norm(points, axis=1, keepdims=True)).ravel()))
+    plain = '<geom type="mesh" mesh="ball" material="plain"/>' if material else ""
+    model = mujoco.MjModel.from_xml_string(f"""
+<mujoco>
+  <asset><mesh name="ball" vertex="{ball}"/>{'<material name="plain"/>' if material else ""}</asset>
+  <worldbody><geom type="mesh" mesh="ball"/>{plain}</worldbody>
+</mujoco>""")
+    assert model.nmat == material
+    assert 0 < decimated_copy(model, 200).mesh_facenum[0] < 250 < model.mesh_facenum[0]
+
+
 def test_the_goal_stays_visible() -> None:
     env = make_env("metaworld/drawer-open-v3", seed=0, image_size=128)
     env.reset()

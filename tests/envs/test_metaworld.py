@@ -17,6 +17,7 @@ from gymnasium.utils.env_checker import check_env as gymnasium_check
 from stable_baselines3.common.env_checker import check_env as sb3_check
 
 from robometer_rl.envs.experts import make_expert
+from robometer_rl.envs.experts.metaworld import MetaWorldExpert
 from robometer_rl.envs.make import make_env
 from robometer_rl.envs.metaworld import MetaWorldEnv
 
@@ -209,6 +210,29 @@ def test_expert_stays_in_the_box_and_solves_most_seeds() -> None:
     solved = [_solve(env, seed)[-1][-1]["is_success"] for seed in range(5)]
     assert sum(solved) >= 4
     env.close()
+
+
+def test_a_policy_of_another_name_acts_clipped_and_without_a_word(drawer: MetaWorldEnv) -> None:
+    from metaworld.policies import ENV_POLICY_MAP
+
+    obs, _ = drawer.reset(seed=0)
+    expert, policy = MetaWorldExpert("button-press-v3"), ENV_POLICY_MAP["button-press-v3"]()
+    beyond = 0
+    for _ in range(5):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            action = expert.action(obs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wanted = np.asarray(policy.get_action(obs.astype(np.float64)), dtype=np.float32)
+        beyond += bool((np.abs(wanted) > 1).any())
+        assert action.dtype == np.float32
+        assert action.tobytes() == np.clip(wanted, -1.0, 1.0).tobytes()
+        assert drawer.action_space.contains(action)
+        obs, *_ = drawer.step(action)
+    assert beyond, "clipping is under test"
+    with pytest.raises(ValueError, match=r"no policy for 'button-press'; it has .*button-press-v3"):
+        MetaWorldExpert("button-press")
 
 
 def test_an_expert_needs_one_of_our_environments() -> None:

@@ -105,6 +105,20 @@ def test_the_manifest_tells_of_every_run_in_a_folder(tmp_path: Path, monkeypatch
     assert manifest["made"] == {f"{TASK} undone": 1}
 
 
+@pytest.mark.parametrize(("name", "other"), [("frame_every", 3), ("image_size", 64), ("max_steps", 100)])
+def test_a_folder_holds_frames_of_one_kind(
+    name: str, other: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = Order(TASK, "undone", 0)
+    report = module.Report(order, ("no",), False, 0, 1.0)
+    monkeypatch.setattr(module, "_fulfil", lambda config, missing: [report])
+    config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=Counts(0, 0, 0, 0, 1, 0, 0))
+    collect(config)
+    with pytest.raises(ValueError, match=rf"{name} {getattr(config, name)}, now {name} is {other}: .*--out"):
+        collect(replace(config, **{name: other}))
+    assert collect(replace(config, tries=2, seed_start=5)) == [order]
+
+
 def _breaks(config: CollectConfig, job: tuple[Order, ...]) -> list[module.Report]:
     """A job that fails at once, or takes a tenth of a second and leaves a file."""
     if job[0].seed == 0:

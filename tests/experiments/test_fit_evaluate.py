@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
+from robometer_rl.envs.tasks import get_task, list_tasks
+from robometer_rl.experiments import evaluate as evaluating
 from robometer_rl.experiments import fit as fitting
 from robometer_rl.experiments.episodes import RANKS, Episode, write_episode
 from robometer_rl.experiments.evaluate import KEYS, evaluate, load_by_task
 from robometer_rl.experiments.evaluate import main as evaluate_main
 from robometer_rl.experiments.fit import FitConfig, fit, learning_rate_at
 from robometer_rl.experiments.labels import to_training_episode
-from robometer_rl.rewards import load_reward_model
+from robometer_rl.experiments.validation import calibrate
+from robometer_rl.rewards import Scores, load_reward_model
 from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from robometer_rl.rewards.compact.runtime import CompactReward
-from robometer_rl.rewards.training.sampling import SamplingConfig
+from robometer_rl.rewards.training.sampling import SamplingConfig, TaskText
 
 TASKS = ("metaworld/door-open-v3", "metaworld/drawer-close-v3")
 LENGTH = 9
@@ -86,7 +91,12 @@ def test_labels_of_the_kinds() -> None:
     assert near.progress[0] == 0
     assert np.isnan(near.progress[1:]).all()
     assert (near.success == 0).all()
-    assert near.inverse_progress is None
+    assert near.inverse_progress is not None
+    assert near.inverse_success is not None
+    assert np.isnan(near.inverse_progress).all(), "it does not begin where the inverse task does"
+    assert near.inverse_success[[0, 1, -1]].tolist() == [1.0, 0.0, 0.0]
+    little = replace(make_episode(TASKS[0], "stalled", 0), quality=np.full(LENGTH, 0.1, dtype=np.float32))
+    assert to_training_episode(little, 0.8, has_inverse=True).inverse_success is None
     other = to_training_episode(make_episode(TASKS[0], "other_task", 0), 0.8, has_inverse=True)
     assert (other.progress == 0).all()
     lucky = replace(make_episode(TASKS[0], "stalled", 0), kind="other_task")
@@ -112,7 +122,55 @@ def test_fit_writes_a_checkpoint_that_scores(config: FitConfig) -> None:
     )
     training = load_checkpoint(folder).training
     assert (training["steps"], training["seed"], training["episodes"]) == (6, 0, 28)
+    assert training["started_from"] == {"path": str(config.start), "training": {"seed": 0}}
     assert list((config.out / "tensorboard").iterdir())
+
+
+def test_fit_takes_frames_of_any_size(config: FitConfig) -> None:
+    rows, columns = np.arange(40) % 32, np.arange(60) % 32
+    for task in TASKS:
+        for kind in ("success", "random"):
+            small = make_episode(task, kind, 0)
+            write_episode(config.data, replace(small, frames=small.frames[:, rows][:, :, columns]))
+    fit(replace(config, steps=2), "", quiet())
+
+
+def test_evaluation_on_the_way_leaves_the_held_out_paraphrases_unread(
+    config: FitConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    tokenize = type(_long_tokenizer(load_checkpoint(config.start))).__call__
+
+    def remember(self, sentences):  # type: ignore[no-untyped-def]
+        read.extend(sentences)
+        return tokenize(self, sentences)
+
+    monkeypatch.setattr("robometer_rl.rewards.compact.text.TaskTokenizer.__call__", remember)
+    lines = io.StringIO()
+    fit(config, "", Console(file=lines))
+    assert "step 4, " in lines.getvalue()
+    assert {sentence for task in TASKS for sentence in get_task(task).heldout_paraphrases}.isdisjoint(read)
+
+
+def test_validation_is_checked_before_training(config: FitConfig, tmp_path: Path) -> None:
+    for task in TASKS:
+        write_episode(tmp_path / "half", make_episode(task, "success", 0))
+    write_episode(tmp_path / "half", make_episode(TASKS[1], "stalled", 0))
+    with pytest.raises(ValueError, match=rf"half needs successes and failures.* {TASKS[0]}: collect"):
+        fit(replace(config, validation=tmp_path / "half"), "", quiet())
+    with pytest.raises(ValueError, match="missing is not a folder"):
+        fit(replace(config, validation=tmp_path / "missing"), "", quiet())
+    assert not (config.out / "state.pt").exists()
+
+
+def test_unseen_tasks_are_trained_on_only_when_allowed(config: FitConfig) -> None:
+    unseen = list_tasks(split="unseen")[0].id
+    for kind in ("success", "stalled"):
+        write_episode(config.data, replace(make_episode(TASKS[0], kind, 0), task=unseen))
+    with pytest.raises(ValueError, match=rf"{unseen}.*--allow-unseen"):
+        fit(config, "", quiet())
+    allowed = fit(replace(config, allow_unseen=True, steps=2, out=config.out / "more"), "", quiet())
+    assert unseen in load_checkpoint(allowed).trained_worlds
 
 
 class Killed(BaseException):
@@ -149,22 +207,104 @@ def test_a_run_goes_on_only_with_its_own_options(config: FitConfig) -> None:
     fit(replace(config, steps=2, save_every=1, threads=2), "", quiet())
 
 
+def saved_state(config: FitConfig) -> Path:
+    """The state of a run that has not begun."""
+    config.out.mkdir(parents=True, exist_ok=True)
+    fitting._Run(config).save()
+    return config.out / "state.pt"
+
+
+def test_a_run_goes_on_with_other_validation_and_with_states_that_knew_less(config: FitConfig) -> None:
+    path = saved_state(config)
+    assert fitting._Run(replace(config, validation=Path("elsewhere"), allow_unseen=True)).resume()
+    state = torch.load(path, weights_only=True)
+    recipe = json.loads(state["recipe"])
+    del recipe["ema"]
+    old = {**state, "recipe": json.dumps({**recipe, "validation": "data/validation"})}
+    del old["data"]
+    torch.save(old, path)
+    assert fitting._Run(config).resume()
+    del old["recipe"]
+    torch.save(old, path)
+    with pytest.raises(ValueError, match=r"state\.pt does not say which options.*another --out"):
+        fitting._Run(config).resume()
+
+
+def test_a_run_notices_other_data(config: FitConfig) -> None:
+    saved_state(config)
+    path = config.data / TASKS[0] / "random-00001.h5"
+    path.rename(path.with_name("random-00009.h5"))
+    with pytest.raises(ValueError, match=r"of another run \(the data has episodes of other names\)"):
+        fitting._Run(config).resume()
+    path.with_name("random-00009.h5").unlink()
+    with pytest.raises(ValueError, match="the data had 28 episodes, now 27"):
+        fitting._Run(config).resume()
+
+
 def test_fit_needs_episodes(config: FitConfig, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="collect"):
         fit(replace(config, data=tmp_path / "empty"), "", quiet())
 
 
-def test_sentences_of_tasks_outside_the_table(config: FitConfig, tmp_path: Path) -> None:
+@pytest.fixture
+def own(config: FitConfig, tmp_path: Path) -> FitConfig:
+    """Two tasks outside the table, without validation episodes."""
     for i, name in enumerate(("mine/press", "mine/push")):
         for kind in ("success", "stalled"):
             write_episode(tmp_path / "mine", replace(make_episode(TASKS[i], kind, 0), task=name))
     rows = {"mine/press": ["open the door", "push the door"], "mine/push": ["push the red cube"]}
     (tmp_path / "sentences.json").write_text(json.dumps(rows))
     sentences = tmp_path / "sentences.json"
-    own = replace(config, data=tmp_path / "mine", sentences=sentences, steps=2, out=tmp_path / "own")
-    folder = fit(own, "", quiet())
-    assert load_checkpoint(folder).trained_worlds == ("mine/press", "mine/push")
+    return replace(config, data=tmp_path / "mine", sentences=sentences, steps=2, out=tmp_path / "own")
+
+
+@pytest.mark.parametrize("folder", ["data", "nowhere"])
+def test_sentences_of_tasks_outside_the_table(own: FitConfig, tmp_path: Path, folder: str) -> None:
+    lines = io.StringIO()
+    saved = fit(replace(own, validation=tmp_path / folder), "", Console(file=lines, width=300))
+    checkpoint = load_checkpoint(saved)
+    assert checkpoint.trained_worlds == ("mine/press", "mine/push")
+    assert checkpoint.success_threshold == 0.7, "of the checkpoint that it started from"
+    assert "threshold 0.700 (uncalibrated: " in lines.getvalue()
+
+
+def test_failed_episodes_of_own_tasks_calibrate(own: FitConfig) -> None:
+    lines = io.StringIO()
+    saved = fit(replace(own, validation=own.data), "", Console(file=lines, width=300))
+    threshold = load_checkpoint(saved).success_threshold
+    assert f"threshold {threshold:.3f} (calibrated)" in lines.getvalue()
+    model = load_reward_model(str(saved))
+    peaks = [
+        model.score(make_episode(task, "stalled", 0).frames, sentence).success.max()
+        for task, sentence in zip(TASKS, ("open the door", "push the red cube"), strict=True)
+    ]
+    assert threshold == pytest.approx(max(peaks), abs=1e-5)
+
+
+def test_calibrate_by_hand() -> None:
+    class Peaks:
+        """Success is the brightest pixel of each frame, under the canonical sentence only."""
+
+        def score(self, frames, task):  # type: ignore[no-untyped-def]
+            assert task == "press it"
+            bright = (frames.max(axis=(1, 2, 3)) / 255).astype(np.float32)
+            return Scores(bright, bright)
+
+    def episode(peak: int, kind: str) -> Episode:
+        frames = np.zeros((LENGTH, 4, 4, 3), dtype=np.uint8)
+        frames[3] = peak
+        done, zeros = np.full(LENGTH, kind == "success"), np.zeros(LENGTH, dtype=np.float32)
+        return Episode("mine/press", kind, peak, frames, done, zeros, zeros)
+
+    texts = {"mine/press": TaskText(("press it", "push it"))}
+    success = episode(255, "success")
+    failed = [episode(peak, "random") for peak in (51, 204, 153, 102)]
+    for rate, peak in ((0.0, 0.8), (0.25, 0.6), (0.5, 0.4)):
+        threshold = calibrate(Peaks(), [success, *failed], texts, rate)
+        assert threshold == pytest.approx(peak, abs=1e-6)
+        assert threshold > np.float32(peak), "a score counts as done when it reaches the threshold"
+    assert calibrate(Peaks(), [success], texts, 0.0) is None
 
 
 class Oracle:
@@ -174,8 +314,6 @@ class Oracle:
     trained_worlds = TASKS
 
     def score(self, frames, task):  # type: ignore[no-untyped-def]
-        from robometer_rl.rewards import Scores
-
         right = ("door" in task or "safe" in task or "cabinet" in task) == (frames[0, 0, 0, 0] == 0)
         bright = frames[:, 8:].astype(float).mean(axis=(1, 2, 3)) - 4.5
         progress = (np.clip(bright / 200, 0, 1) * right).astype(np.float32)
@@ -208,6 +346,38 @@ def test_a_perfect_model_gets_perfect_measures(data: Path) -> None:
     assert mean["preference_quality"] > 0.85
 
 
+def test_a_clock_gets_bad_measures(data: Path) -> None:
+    class Clock:
+        """Progress is the share of the video: deaf to the sentence, blind to what is seen."""
+
+        success_threshold = 0.5
+        trained_worlds = TASKS
+
+        def score(self, frames, task):  # type: ignore[no-untyped-def]
+            progress = (np.arange(len(frames)) / len(frames)).astype(np.float32)
+            return Scores(progress, progress)
+
+        def prefer(self, a, b, task):  # type: ignore[no-untyped-def]
+            return 0.5
+
+    mean = evaluate(Clock(), load_by_task(data, TASKS, 2), seed=0)["mean"]
+    assert mean["voc"] == pytest.approx(1.0)
+    assert mean["still_progress"] == pytest.approx(59 / 60)
+    assert mean["wrong_task_progress"] == pytest.approx((LENGTH - 1) / LENGTH)
+    assert 20 / (LENGTH + 20) <= mean["stall_drift"] <= 20 / 22
+    for key in ("rewind_r", "kendall_tau", "preference_quality", "preference_task"):
+        assert mean[key] == pytest.approx(0.0, abs=1e-6), key
+    assert mean["success_fpr"] == mean["success_tpr"] == 1.0
+    assert mean["success_auc"] == 0.5
+
+
+def test_what_has_no_other_task_is_left_out(data: Path) -> None:
+    table = evaluate(Oracle(), load_by_task(data, TASKS[:1], 2), seed=0)
+    for row in ("mean", "worst", TASKS[0]):
+        unknown = {key for key in KEYS if np.isnan(table[row][key])}
+        assert unknown == {"preference_task", "wrong_task_progress"}
+
+
 def test_the_compact_path_equals_the_protocol(data: Path, checkpoint: Checkpoint) -> None:
     _long_tokenizer(checkpoint)
     model = CompactReward(replace(checkpoint, tokenizer=_long_tokenizer(checkpoint)))
@@ -229,6 +399,24 @@ def test_missing_episodes_are_named(data: Path) -> None:
         load_by_task(data, ("metaworld/button-press-v3",), 1)
 
 
-def test_the_command_writes_json(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="holds no episodes of"):
-        evaluate_main(["--data", str(data), "--model", "compact", "--json", str(tmp_path / "table.json")])
+def test_the_command_writes_json(
+    config: FitConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(evaluating, "list_tasks", lambda split: [get_task(task) for task in TASKS])
+    monkeypatch.setenv("COLUMNS", "300")
+    path = tmp_path / "reports" / "table.json"
+    words = ["--data", str(config.data), "--model", str(config.start), "--episodes", "1", "--json", str(path)]
+    evaluate_main(words)
+    record = json.loads(path.read_text())
+    told = {key: record[key] for key in ("model", "split", "episodes", "seed")}
+    assert told == {"model": str(config.start), "split": "seen", "episodes": 1, "seed": 0}
+    assert set(record["table"]) == {*TASKS, "mean", "worst"}
+    assert all(set(row) == set(KEYS) for row in record["table"].values())
+    mean = np.mean([record["table"][task]["voc"] for task in TASKS])
+    assert record["table"]["mean"]["voc"] == pytest.approx(mean)
+    shown = capsys.readouterr().out
+    assert "worst task" in shown
+    assert all(key in shown for key in KEYS)

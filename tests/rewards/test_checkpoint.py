@@ -46,6 +46,33 @@ def test_truncated_and_altered_files_are_refused(folder: Path, name: str) -> Non
             load_checkpoint(folder)
 
 
+@pytest.mark.parametrize(
+    ("damaged", "words"),
+    [
+        (b"", "not JSON"),
+        (b'{"success_threshold": 0.7, "tra', "not JSON"),
+        (b"\xff\xfe\x00", "not JSON"),
+        (b"[]", "success_threshold, trained_worlds, training, sha256 missing or of a wrong type"),
+        (
+            b'{"success_threshold": "high", "trained_worlds": [], "sha256": {}}',
+            "altered: success_threshold, training missing or of a wrong type, "
+            "expected an object with success_threshold, trained_worlds, training, sha256",
+        ),
+    ],
+)
+def test_a_damaged_card_is_named(folder: Path, damaged: bytes, words: str) -> None:
+    (folder / "checkpoint.json").write_bytes(damaged)
+    with pytest.raises(ValueError, match=f"model/checkpoint.json was .*{words}.*fit the model again"):
+        load_checkpoint(folder)
+
+
+def test_an_unknown_option_is_named(folder: Path) -> None:
+    with pytest.raises(
+        ValueError, match="unknown option 'divice' of a compact model; valid ones: path, device"
+    ):
+        load_compact(str(folder), divice="cpu")
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "checkpoint.json"])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()

@@ -212,8 +212,12 @@ def test_an_unknown_device_is_named(checkpoint: Checkpoint) -> None:
         CompactReward(checkpoint, device="gpuu")
 
 
-def test_no_gradient_and_evaluation_mode(model: CompactReward) -> None:
-    assert not model.encode(video(1)).requires_grad or not model.network.training
+def test_no_gradient_and_evaluation_mode(checkpoint: Checkpoint) -> None:
+    checkpoint.network.train()
+    model = CompactReward(checkpoint)
+    assert not model.network.training
+    assert any(parameter.requires_grad for parameter in model.network.parameters())
+    assert model.encode(video(1)).is_inference()
     first = model.score(video(3), TASK).progress
     np.testing.assert_array_equal(first, model.score(video(3), TASK).progress)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -93,7 +95,26 @@ def test_one_seed_one_batch(sampler: BatchSampler) -> None:
     assert first.a_is_better == second.a_is_better
 
 
+def test_related_tasks_alone_are_refused() -> None:
+    """The videos of b show a too: nothing is a wrong sentence for b, no video is foreign to a."""
+    texts = {"a": TaskText(("do a",)), "b": TaskText(("do b",), also_shows=("a",)), "c": TaskText(("do c",))}
+    episodes = [episode("a", 5, 10), episode("b", 5, 20)]
+    with pytest.raises(ValueError, match=r"`also_shows` leaves none for \['a', 'b'\]"):
+        BatchSampler(episodes, texts, SamplingConfig())
+    sampler = BatchSampler([*episodes, episode("c", 5, 30)], texts, SamplingConfig(frames_per_batch=64))
+    for seed in range(10):
+        sampler.draw(np.random.default_rng(seed))
+
+
 def test_a_task_without_success_is_refused() -> None:
     texts = {"a": TaskText(("do a",)), "b": TaskText(("do b",))}
     with pytest.raises(ValueError, match=r"without: \['b'\]"):
         BatchSampler([episode("a", 5, 10), episode("b", 3, 20)], texts, SamplingConfig())
+
+
+def test_turning_points_are_where_a_task_gets_done() -> None:
+    success, failure = episode("a", 5, 10), episode("a", 4, 11)
+    assert success.turns == [20]
+    assert failure.turns == [20], "the last frame"
+    undone = np.array([1, 1, 1] + [0] * 18, dtype=np.float32)
+    assert replace(success, inverse_progress=1 - success.progress, inverse_success=undone).turns == [20, 2]

@@ -15,7 +15,7 @@ SEEDS = st.integers(0, 10_000)
 def test_samples_are_sorted_within_the_episode_and_start_at_its_start(
     length: int, count: int, seed: int
 ) -> None:
-    frames = sample_frames(length, count, np.random.default_rng(seed))
+    frames = sample_frames(length, count, seed % length, np.random.default_rng(seed))
     assert len(frames) == count
     assert frames[0] == 0
     assert (np.diff(frames) >= 0).all()
@@ -24,10 +24,17 @@ def test_samples_are_sorted_within_the_episode_and_start_at_its_start(
 
 def test_spacing_is_not_only_even() -> None:
     rng = np.random.default_rng(0)
-    uneven = [np.ptp(np.diff(sample_frames(100, 8, rng))) > 2 for _ in range(200)]
-    ends = {int(sample_frames(100, 8, rng)[-1]) for _ in range(200)}
+    uneven = [np.ptp(np.diff(sample_frames(100, 8, 70, rng))) > 2 for _ in range(200)]
+    ends = {int(sample_frames(100, 8, 70, rng)[-1]) for _ in range(200)}
     assert 0.4 < np.mean(uneven) < 0.9
     assert len(ends) > 20
+
+
+def test_one_draw_in_four_looks_closely_at_the_turning_point() -> None:
+    rng = np.random.default_rng(0)
+    shown = np.concatenate([sample_frames(100, 8, 70, rng)[1:] for _ in range(2000)])
+    near, as_near = (np.mean(np.abs(shown - frame) <= 9) for frame in (70, 30))
+    assert near > 1.8 * as_near
 
 
 @given(frames=st.integers(2, 32), extra=st.integers(0, 20), seed=SEEDS)

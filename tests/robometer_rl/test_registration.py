@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import warnings
@@ -75,6 +77,18 @@ def test_a_fresh_interpreter_needs_only_the_prefix(tmp_path: Path) -> None:
 def test_options_that_do_not_go_together(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         make_registered("metaworld/drawer-open-v3", **options)
+
+
+def test_what_the_refusal_of_true_termination_recommends_is_accepted() -> None:
+    with pytest.raises(ValueError, match="terminate_on_success=True ends episodes") as refused:
+        make_registered("metaworld/drawer-open-v3", reward="robometer", terminate_on_success=True)
+    recommended = re.findall(r"robometer=({.*?})", str(refused.value))
+    assert len(recommended) == 2
+    for options in map(ast.literal_eval, recommended):
+        env = make_registered(
+            "metaworld/drawer-open-v3", reward="robometer", robometer={**FAKE, **options}, **SMALL
+        )
+        env.close()
 
 
 @pytest.mark.parametrize("reward", ["sparse", "dense"])

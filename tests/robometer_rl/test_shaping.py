@@ -146,6 +146,20 @@ def test_early_end_refuses_what_pays_for_loitering_and_says_what_would_do(config
         check_early_end(config)
 
 
+def test_what_a_shift_of_minus_one_leaves() -> None:
+    """The docstring of `check_early_end` in numbers: all is done, success just under its threshold."""
+
+    def waiting(mode: Mode, shift: float) -> float:
+        config = ShapingConfig(mode, shift=shift)
+        check_early_end(config)
+        return float(shape_reward(config, 1.0, 0.69, 1.0))
+
+    assert waiting("progress+success", -1.0) == pytest.approx(0.69)
+    assert waiting("progress+success", -2.0) < 0.0
+    assert waiting("progress", -1.0) == 0.0
+    assert waiting("success", -1.0) < 0.0
+
+
 @given(
     st.sampled_from(["progress+success", "progress", "success", "delta", "potential"]),
     st.floats(0.1, 5.0),

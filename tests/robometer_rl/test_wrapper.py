@@ -198,10 +198,37 @@ def test_potential_is_zero_where_predicted_success_ends() -> None:
 
 
 def test_absolute_shapings_with_early_end_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"pays for loitering.*shift=-1"):
+    with pytest.raises(ValueError, match=r"^terminate_on_success.*shift=-1 or less, or success_bonus=198 or"):
         make(terminate_on_success=True)
     make(terminate_on_success=True, shift=-1.0)
     make(terminate_on_success=True, success_bonus=200.0)
+    words = r"^terminate_on_true_success.*shift=-1 or less, or true_success_bonus=198 or"
+    with pytest.raises(ValueError, match=words):
+        make(terminate_on_true_success=True)
+    make(terminate_on_true_success=True, shift=-1.0)
+    make(terminate_on_true_success=True, true_success_bonus=200.0)
+
+
+def test_a_bonus_that_only_the_true_success_ends_is_income() -> None:
+    """Predicted success pays at each step until the true one comes, unless it ends the episode itself."""
+    options: dict[str, Any] = {"shaping": "delta", "terminate_on_true_success": True, "success_bonus": 2.0}
+    words = "success_bonus=2 again and again.*Set shift=-2 or less, or true_success_bonus=198 or more.$"
+    with pytest.raises(ValueError, match=words):
+        make(**options)
+    make(**options, shift=-2.0)
+    make(**options, true_success_bonus=198.0)
+    make(**options, terminate_on_success=True)
+    with pytest.raises(ValueError, match=r"terminate_on_true_success.*Set shift=-3 or less"):
+        make(**{**options, "shaping": "progress"}, shift=-1.0)
+
+
+def test_hovering_within_the_patience_earns_no_bonus() -> None:
+    options: dict[str, Any] = {"shaping": "delta", "success_bonus": 5.0, "success_patience": 3}
+    ending = make({"pace": 90}, **options, terminate_on_success=True)
+    assert rewards(ending) == pytest.approx([0.9, 0.1, 5.0]), "success is predicted from the first step on"
+    short = make({"horizon": 2, "pace": 90}, **options, terminate_on_success=True)
+    assert rewards(short) == pytest.approx([0.9, 0.1]), "truncated before the patience ran out"
+    assert rewards(make({"horizon": 2, "pace": 90}, **options)) == pytest.approx([5.9, 5.1])
 
 
 def test_true_success_pays_and_ends_only_where_named() -> None:

@@ -50,6 +50,8 @@ def test_the_task_has_no_default() -> None:
         ({"success_threshold": "high"}, ValueError, "success_threshold='high'"),
         ({"true_success_bonus": float("inf")}, ValueError, "true_success_bonus=inf"),
         ({"terminate_on_success": "yes"}, ValueError, "terminate_on_success='yes'"),
+        ({"world": 3}, TypeError, "world=3 must be a string, not int"),
+        ({"world": " "}, ValueError, "world=' ' is empty"),
     ],
 )
 def test_bad_options_fail_at_construction(
@@ -108,6 +110,7 @@ CHANGED: dict[str, Any] = {
     "true_success_bonus": 1.5,
     "terminate_on_true_success": True,
     "warn_unseen_world": False,
+    "world": "mylab/count",
 }
 
 
@@ -194,8 +197,10 @@ def _fresh_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_fresh_warnings")
 def test_an_unseen_world_is_warned_about_once_with_the_way_out() -> None:
     env = make({"world": "fake/other"})
-    with pytest.warns(UnseenWorldWarning, match="'fake/other'.*robometer-rl fit.*larger model.*fake/count"):
+    words = "'fake/other'.*robometer-rl fit.*larger model.*world=.*fake/count"
+    with pytest.warns(UnseenWorldWarning, match=words) as caught:
         env.reset()
+    assert [warning.filename for warning in caught] == [__file__], "it points at who called reset()"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         env.reset()
@@ -211,6 +216,18 @@ def test_a_foreign_environment_is_named_by_id_or_class() -> None:
     env = RobometerReward(gym.make("RobometerTest/Count-v0", world=None), "count up", MODEL)
     with pytest.warns(UnseenWorldWarning, match="'RobometerTest/Count-v0'"):
         env.reset()
+
+
+@pytest.mark.usefixtures("_fresh_warnings")
+def test_a_world_can_be_known_by_another_id() -> None:
+    fitted = {"name": MODEL, "trained_worlds": ["mylab/press-bell", "mylab/open-box"]}
+    env = make({"world": "fake/other"}, model=fitted, world="mylab/press-bell")
+    assert env.world == "mylab/press-bell"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env.reset()
+    with pytest.warns(UnseenWorldWarning, match="'mylab/ring-bell'.*knows: mylab/press-bell, mylab/open-box"):
+        make(model=fitted, world="mylab/ring-bell").reset()
 
 
 @pytest.mark.usefixtures("_fresh_warnings")
