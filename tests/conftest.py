@@ -1,4 +1,4 @@
-"""What every test may use: the fakes (fixture or module `robometer_test_fakes`) and a tiny compact model."""
+"""What every test may use: the fakes (fixture or module `robometer_test_fakes`), episodes, a tiny model."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
 from robometer_rl.rewards.compact.runtime import CompactReward
 from robometer_rl.rewards.compact.text import TaskTokenizer
 
-_NAME = "robometer_test_fakes"
 
-
-def _load_fakes() -> ModuleType:
+def _load(name: str, file: str) -> ModuleType:
     # Registered by hand: with the checkout on sys.path, a bare `import rewards` would find a room under a
     # second name.
-    spec = importlib.util.spec_from_file_location(_NAME, Path(__file__).with_name("fakes.py"))
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(file))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[_NAME] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
 
 
-_FAKES = sys.modules.get(_NAME) or _load_fakes()
+_FAKES = _load("robometer_test_fakes", "fakes.py")
+_load("robometer_test_episodes", "episodes.py")
 
 
 @pytest.fixture

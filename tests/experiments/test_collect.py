@@ -156,7 +156,7 @@ def test_the_training_split_is_the_default() -> None:
     names = task_ids(CollectConfig())
     assert len(names) == 23
     assert [name.split("/")[0] for name in names[:4]] == ["robosuite"] * 3 + ["metaworld"]
-    assert len(orders(CollectConfig(), names)) == 23 * 128
+    assert len(orders(CollectConfig(), names)) == 23 * 140
 
 
 @pytest.mark.parametrize(
