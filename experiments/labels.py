@@ -60,7 +60,7 @@ def _inverse_labels(episode: Episode) -> tuple[NDArray[np.float32] | None, NDArr
         return None, None
     progress = np.clip((episode.clock[first] - episode.clock) / span, 0.0, 1.0).astype(np.float32)
     progress[first:] = np.where(episode.success[first:], 0.0, np.nan)
-    success = np.where(progress >= 1.0, 1.0, np.where(progress <= 0.9, 0.0, np.nan)).astype(np.float32)
+    success = np.where(np.isnan(progress), np.nan, progress >= 1.0).astype(np.float32)
     return progress, success
 
 
