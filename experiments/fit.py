@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -81,6 +81,8 @@ class FitConfig:
     frame has a label: a head that is not told where the end is fires early."""
     device: str = "cpu"
     """torch device."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the large products; bfloat16 takes half the time where the processor has it (AVX512-BF16, AMX)."""
     threads: int = 0
     """CPU threads; 0 leaves torch's choice."""
     save_every: int = 200
@@ -253,6 +255,7 @@ def _train(
     run: _Run, sampler: BatchSampler, log: Any, console: Console, validation: dict[str, list[Episode]]
 ) -> None:
     config = run.config
+    precision = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.precision]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar, ThreadPoolExecutor(1) as loader:
         shown = bar.add_task("fit", total=config.steps, completed=run.step)
@@ -269,7 +272,7 @@ def _train(
             for group in run.optimizer.param_groups:
                 group["lr"] = rate
             losses = batch_losses(
-                run.network, run.tokenizer, batch, config.augment, config.noise, run.generator
+                run.network, run.tokenizer, batch, config.augment, config.noise, run.generator, precision
             )
             if not bool(torch.isfinite(losses.total)):
                 raise FloatingPointError(f"the loss of step {run.step} is {losses}: lower the learning rate")

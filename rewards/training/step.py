@@ -78,6 +78,7 @@ def batch_losses(
     augment: AugmentConfig,
     noise: WordNoise,
     generator: torch.Generator,
+    precision: torch.dtype = torch.float32,
 ) -> Losses:
     """Encode the clips once, read all videos and pairs, and compare them with their labels.
 
@@ -88,6 +89,7 @@ def batch_losses(
         augment: random views.
         noise: noise on the words.
         generator: CPU generator for all randomness but dropout.
+        precision: of the network's large products, `torch.autocast`; weights and losses stay float32.
 
     Returns:
         The three losses.
@@ -95,19 +97,20 @@ def batch_losses(
     device = network.first_frame.device
     images = torch.from_numpy(batch.images).to(device).permute(0, 1, 4, 2, 3).float() / 255.0
     images = augment_videos(images, augment, generator)
-    tokens = network.frame_tokens(images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-    tokens = tokens.unflatten(0, images.shape[:2])  # (B, K, C)
+    with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
+        tokens = network.frame_tokens(images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        tokens = tokens.unflatten(0, images.shape[:2])  # (B, K, C)
 
-    task, words = _read_task(network, tokenizer, batch.videos.sentence, noise, generator)
-    single = network.read_videos(task, words, _show(tokens, batch.videos))
-    task, words = _read_task(network, tokenizer, batch.pair_a.sentence, noise, generator)
-    pair_a, pair_b, preference = network.read_pairs(
-        task, words, _show(tokens, batch.pair_a), _show(tokens, batch.pair_b)
-    )
-    logits = VideoLogits(*(torch.cat(parts) for parts in zip(single, pair_a, pair_b, strict=True)))
+        task, words = _read_task(network, tokenizer, batch.videos.sentence, noise, generator)
+        single = network.read_videos(task, words, _show(tokens, batch.videos))
+        task, words = _read_task(network, tokenizer, batch.pair_a.sentence, noise, generator)
+        pair_a, pair_b, preference = network.read_pairs(
+            task, words, _show(tokens, batch.pair_a), _show(tokens, batch.pair_b)
+        )
+    logits = VideoLogits(*(torch.cat(parts).float() for parts in zip(single, pair_a, pair_b, strict=True)))
     progress, success = _labels(batch.videos, batch.pair_a, batch.pair_b)
     return Losses(
         progress_loss(logits.progress, progress.to(device)),
         success_loss(logits.success, success.to(device)),
-        preference_loss(preference, torch.tensor(batch.a_is_better, device=device)),
+        preference_loss(preference.float(), torch.tensor(batch.a_is_better, device=device)),
     )

@@ -262,3 +262,27 @@ def test_every_parameter_learns_and_one_batch_is_overfitted(
     assert history[-1].progress < 0.7 * history[0].progress
     assert history[-1].success < 0.5 * history[0].success
     assert history[-1].preference < 0.5 * history[0].preference
+
+
+def test_a_step_in_bfloat16_gives_nearly_the_losses_of_one_in_float32(
+    network: CompactRewardNetwork, tokenizer: TaskTokenizer
+) -> None:
+    batch = _learnable_batch().draw(np.random.default_rng(3))
+    network.eval()  # without dropout, so that the two steps differ in nothing else
+    exact, coarse = (
+        batch_losses(
+            network,
+            tokenizer,
+            batch,
+            AugmentConfig(),
+            WordNoise(),
+            torch.Generator().manual_seed(0),
+            precision,
+        )
+        for precision in (torch.float32, torch.bfloat16)
+    )
+    for a, b in zip(exact, coarse, strict=True):
+        assert b.dtype == torch.float32
+        assert 0 < abs(a.item() - b.item()) < 0.05
+    coarse.total.backward()
+    assert {p.grad.dtype for p in network.parameters() if p.grad is not None} == {torch.float32}
