@@ -258,10 +258,10 @@ def test_every_parameter_learns_and_one_batch_is_overfitted(
             ]
             assert silent == []
         optimizer.step()
-        history.append(losses)
-    assert history[-1].progress < 0.7 * history[0].progress
-    assert history[-1].success < 0.5 * history[0].success
-    assert history[-1].preference < 0.5 * history[0].preference
+        history.append([loss.item() for loss in losses])
+    # Dropout makes a single step's loss jump: the last twenty tell where it has come to.
+    first, last = np.array(history[0]), np.mean(history[-20:], axis=0)
+    assert (last < np.array([0.7, 0.5, 0.5]) * first).all(), (first, last)
 
 
 def test_a_step_in_bfloat16_gives_nearly_the_losses_of_one_in_float32(
