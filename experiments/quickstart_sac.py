@@ -39,8 +39,10 @@ class QuickstartConfig:
     """Environment steps."""
     action_repeat: int = 5
     """Environment steps per decision."""
-    horizon: int = 250
+    horizon: int = 150
     """Environment steps per episode."""
+    gamma: float = 0.97
+    """Discount per decision."""
     out: Path = Path("runs/quickstart")
     """Folder of the curve, `REWARD-SEED.csv`."""
 
@@ -52,7 +54,7 @@ def train(config: QuickstartConfig) -> list[tuple[int, float]]:
     if config.reward == "robometer":
         env = RobometerReward(env, task=get_task(config.task).sentence)  # the one line
     judge = TrueSuccess(make_env(config.task, **options), config.action_repeat)
-    agent = SAC("MlpPolicy", env, seed=config.seed, gradient_steps=4, learning_starts=500, device="cpu")
+    agent = SAC("MlpPolicy", env, gamma=config.gamma, gradient_steps=4, seed=config.seed, device="cpu")
     agent.learn(config.steps // config.action_repeat, callback=judge)
     return judge.curve
 
