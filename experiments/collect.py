@@ -34,8 +34,8 @@ class Counts:
     """The expert under strong noise and after detours."""
     near_miss: int = 16
     """Stops at 80 to 95% of the way."""
-    stalled: int = 16
-    """Stops at 35 to 60% of the way."""
+    stalled: int = 24
+    """Stops at 35 to 60% of the time, or at 15 to 70% of the object's way."""
     undone: int = 12
     """Goes some way and takes it back."""
     random: int = 16

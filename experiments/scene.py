@@ -223,7 +223,7 @@ def work(scene: Scene, plan: Work, until: Callable[[], bool]) -> Iterator[Move]:
         if stage.quality >= leaves_at:
             leaves_at = 2.0
             began = len(stage.done)
-            yield from _leave(scene, plan.leaves_for)
+            yield from leave(scene, plan.leaves_for)
             debt += _way_off(stage, began)
             continue
         if pauses and stage.clock >= pauses[0][0]:
@@ -249,8 +249,16 @@ _GLIDES, _STAYS = 0.25, 0.1
 """Largest change of quality while the hand lets go, and while it is away, that leaves the labels right."""
 
 
-def _leave(scene: Scene, steps: int) -> Iterator[Move]:
-    """Lets go, goes about, and leaves the object half done."""
+def leave(scene: Scene, steps: int) -> Iterator[Move]:
+    """Lets go, goes about, and leaves the object half done; spoils the scene where the object moves then.
+
+    Args:
+        scene: The scene.
+        steps: How long the hand is away.
+
+    Yields:
+        Moves.
+    """
     stage = scene.stage
     before = stage.quality
     yield from hold(scene, 10, gripper=OPEN)

@@ -174,12 +174,34 @@ def test_a_detour_is_no_progress() -> None:
 
 @pytest.mark.parametrize(("kind", "low", "high"), [("near_miss", 0.70, 0.97), ("stalled", 0.28, 0.66)])
 def test_who_gives_up_stops_on_the_way(kind: str, low: float, high: float) -> None:
-    for episode in many(kind, world=Ratchet):
+    # Those who stop at a quality of the object have a test of their own.
+    by_time = [episode for episode in many(kind, 24, Ratchet) if not episode.detail.startswith("at quality")]
+    assert len(by_time) > 3
+    for episode in by_time:
         assert not episode.success.any()
         tail = episode.clock == episode.clock.max()
         assert low < episode.quality[np.argmax(tail)] < high
         assert np.isnan(episode.labels).all()
         assert tail[-5:].all(), "it does nothing useful in the end"
+
+
+def test_half_done_objects_are_often_left_by_the_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WORLDS, "robosuite", replace(WORLDS["robosuite"], leaves=0.3))
+    left = []
+    for episode in many("stalled", 24, Ratchet):
+        found = re.match(r"at quality ([\d.]+), then (leave|rest)", episode.detail)
+        if found is None:
+            continue
+        assert not episode.success.any()
+        assert float(found[1]) <= episode.quality[-1] + 0.005, "it goes as far as it was told"
+        assert episode.quality[-1] < float(found[1]) + 0.15, "and little farther"
+        left.append(found[2] == "leave")
+        after = episode.frames[episode.clock == episode.clock.max()].astype(int)
+        assert bool((np.ptp(after[1:], axis=0) > 5).any()) == left[-1], (
+            "who leaves goes about, who rests does not"
+        )
+    assert len(left) > 8
+    assert 0.4 < np.mean(left) < 1.0
 
 
 def test_undone_goes_there_and_back() -> None:
