@@ -156,7 +156,7 @@ def test_the_training_split_is_the_default() -> None:
     names = task_ids(CollectConfig())
     assert len(names) == 23
     assert [name.split("/")[0] for name in names[:4]] == ["robosuite"] * 3 + ["metaworld"]
-    assert len(orders(CollectConfig(), names)) == 23 * 140
+    assert len(orders(CollectConfig(), names)) == 23 * (40 + 20 + 16 + 24 + 12 + 16 + 20)
 
 
 @pytest.mark.parametrize(
