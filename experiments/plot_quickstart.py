@@ -92,7 +92,7 @@ def main(config: PlotConfig) -> None:
     axes.axhline(0.8, color="#9ca3af", linewidth=1, linestyle=(0, (4, 4)))
     axes.set(xlabel="environment steps", ylabel="true success", ylim=(-0.03, 1.03), xlim=(0, None))
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="best")
+    figure.legend(frameon=False, loc="outside upper left", ncols=2)  # on the curves it would hide some
     config.out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(config.out)
     print(f"wrote {config.out}")
