@@ -9,13 +9,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from robometer_rl.rewards.loading import check_model_spec, load_reward_model
 from robometer_rl.rewards.protocol import RewardModel, RewardStream, Scores
 
-__all__ = ["ANY_WORLD", "Scorer", "UnseenWorldWarning", "check_task", "check_world", "warn_if_unseen"]
+__all__ = [
+    "ANY_WORLD",
+    "Loaded",
+    "Scorer",
+    "UnseenWorldWarning",
+    "acquire",
+    "check_scores",
+    "check_task",
+    "check_world",
+    "warn_if_unseen",
+    "world_of",
+]
 
 ANY_WORLD = "*"
 """Entry of `RewardModel.trained_worlds` by which a general model says that no world is foreign to it."""
@@ -25,23 +37,32 @@ class UnseenWorldWarning(UserWarning):
     """The checkpoint never saw this world, so its scores may mean nothing there."""
 
 
-class _Loaded:
+class Loaded:
     """Holds a model so that it can be referred to weakly, whatever its class."""
 
     def __init__(self, model: RewardModel) -> None:
+        """Keeps the model."""
         self.model = model
 
 
-_shared: WeakValueDictionary[tuple[int, str], _Loaded] = WeakValueDictionary()
+_shared: WeakValueDictionary[tuple[int, str], Loaded] = WeakValueDictionary()
 _warned: set[tuple[str, str]] = set()
 
 
-def _acquire(spec: str | Mapping[str, Any]) -> _Loaded:
+def acquire(spec: str | Mapping[str, Any]) -> Loaded:
+    """Loads a model, or hands out the one that this process has loaded under an equal spec.
+
+    Args:
+        spec: What `load_reward_model` reads.
+
+    Returns:
+        The holder of the model; it is shared for as long as somebody keeps a holder.
+    """
     # The process id is part of the key: a forked worker must not use the threads and streams of its parent.
     key = (os.getpid(), json.dumps(spec, sort_keys=True))
     loaded = _shared.get(key)
     if loaded is None:
-        loaded = _Loaded(load_reward_model(spec))
+        loaded = Loaded(load_reward_model(spec))
         _shared[key] = loaded
     return loaded
 
@@ -90,15 +111,32 @@ def check_world(world: object) -> str | None:
     return world
 
 
-def warn_if_unseen(model: RewardModel, spec: object, world: str) -> None:
+def world_of(env: gym.Env[Any, Any]) -> str:
+    """Id of an environment's world: its task's id, else its spec's, else its class name.
+
+    Args:
+        env: The environment, wrapped or not.
+
+    Returns:
+        The id, such as `metaworld/drawer-open-v3`.
+    """
+    known = getattr(getattr(env.unwrapped, "task", None), "id", None)
+    if isinstance(known, str):
+        return known
+    spec = env.unwrapped.spec
+    return type(env.unwrapped).__qualname__ if spec is None else spec.id
+
+
+def warn_if_unseen(model: RewardModel, spec: object, world: str, stacklevel: int = 3) -> None:
     """Warns, once per process, world and model, where a checkpoint was never trained on the world.
 
-    The warning points at the caller of the function that calls this one.
+    By default the warning points at the caller of the function that calls this one.
 
     Args:
         model: The model.
         spec: How the user named it.
         world: Id of the world, such as `metaworld/drawer-open-v3`.
+        stacklevel: As for `warnings.warn`.
     """
     key = (world, json.dumps(spec, sort_keys=True))
     if key in _warned or world in model.trained_worlds or ANY_WORLD in model.trained_worlds:
@@ -111,8 +149,27 @@ def warn_if_unseen(model: RewardModel, spec: object, world: str) -> None:
         "this. "
         f"It knows: {', '.join(model.trained_worlds) or 'no world'}.",
         UnseenWorldWarning,
-        stacklevel=3,  # whoever called the wrapper's reset()
+        stacklevel=stacklevel,
     )
+
+
+def check_scores(model: object, name: str, values: NDArray[np.float32], rows: NDArray[np.bool_]) -> None:
+    """Checks what a model returned.
+
+    Args:
+        model: What to call the model in the error.
+        name: `"progress"` or `"success"`.
+        values: The scores, `(n,)`.
+        rows: bool `(n,)`, which of them count.
+
+    Raises:
+        ValueError: A wrong shape, NaN, or a score outside [0, 1].
+    """
+    if np.shape(values) != rows.shape:
+        raise ValueError(f"model {model!r} returned {name} of shape {np.shape(values)}, not {rows.shape}")
+    inside = (values[rows] >= 0.0) & (values[rows] <= 1.0)  # False for NaN too
+    if not inside.all():
+        raise ValueError(f"model {model!r} returned {name}={values[rows].tolist()}, not all in [0, 1]")
 
 
 class Scorer:
@@ -139,14 +196,14 @@ class Scorer:
         self.spec = spec
         self.n = n
         self.cameras = cameras
-        self._loaded: _Loaded | None = None
+        self._loaded: Loaded | None = None
         self._streams: list[RewardStream] = []
 
     @property
     def model(self) -> RewardModel:
         """The model, loaded now if it was not."""
         if self._loaded is None:
-            self._loaded = _acquire(self.spec)
+            self._loaded = acquire(self.spec)
         return self._loaded.model
 
     def reset(self, tasks: Sequence[str], mask: NDArray[np.bool_] | None = None) -> None:
@@ -176,23 +233,13 @@ class Scorer:
         """
         rows = np.ones(self.n, dtype=np.bool_) if mask is None else mask
         views = [stream.push(view, mask) for stream, view in zip(self._streams, frames, strict=True)]
-        progress = np.mean([self._checked("progress", view.progress, rows) for view in views], axis=0)
-        success = np.mean([self._checked("success", view.success, rows) for view in views], axis=0)
-        return Scores(progress.astype(np.float32), success.astype(np.float32))
-
-    def _checked(
-        self, name: str, values: NDArray[np.float32], rows: NDArray[np.bool_]
-    ) -> NDArray[np.float32]:
-        if np.shape(values) != (self.n,):
-            raise ValueError(
-                f"model {self.spec!r} returned {name} of shape {np.shape(values)}, not ({self.n},)"
-            )
-        inside = (values[rows] >= 0.0) & (values[rows] <= 1.0)  # False for NaN too
-        if not inside.all():
-            raise ValueError(
-                f"model {self.spec!r} returned {name}={values[rows].tolist()}, not all in [0, 1]"
-            )
-        return values
+        for view in views:
+            check_scores(self.spec, "progress", view.progress, rows)
+            check_scores(self.spec, "success", view.success, rows)
+        return Scores(
+            np.mean([view.progress for view in views], axis=0, dtype=np.float32),
+            np.mean([view.success for view in views], axis=0, dtype=np.float32),
+        )
 
     def close(self) -> None:
         """Lets go of the model and its streams; a later `reset` loads again."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, SupportsFloat
 
@@ -12,17 +11,18 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from robometer_rl.rewards.loading import check_model_spec
-from robometer_rl.rewards.protocol import RewardModel, Scores
+from robometer_rl.rewards.protocol import RewardModel
 
 from .frames import FrameGrabber, FrameSource
-from .rules import EpisodeBook, Fill, RewardConfig
-from .scorer import Scorer, check_task, check_world, warn_if_unseen
-from .shaping import Mode, ShapingConfig
+from .options import Score, read_setup
+from .rewarder import Facts, make_rewarder
+from .rules import Fill, RewardConfig
+from .scorer import check_task, warn_if_unseen, world_of
+from .shaping import Mode
 
 __all__ = ["RobometerReward"]
 
-_ONE = np.ones(1, dtype=np.bool_)
+_ONE, _NONE = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
 
 
 class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -57,6 +57,7 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         env_weight: float = 0.0,
         score_every: int = 1,
         fill: Fill = "hold",
+        score: Score = "step",
         terminate_on_success: bool = False,
         success_threshold: float | None = None,
         success_patience: int = 1,
@@ -85,6 +86,9 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 truth.
             score_every: Score each k-th step and always the last of an episode.
             fill: What stands between scores, `"hold"` (the last score) or `"zero"` (no learned reward there).
+            score: `"step"`, or `"episode_end"` for off-policy learners that can wait: the episode is scored
+                in one pass when it is over, its last step carries all rewards in `info["robometer/rewards"]`
+                (float32 `(T,)`), and every reward and score before is NaN, since it is not known yet.
             terminate_on_success: End the episode when predicted success holds. With an absolute `shaping` it
                 needs `shift=-scale` or a large `success_bonus`, since finishing must not cost the agent its
                 income; `robometer_rl.shaping.check_early_end` says what such a shift leaves.
@@ -106,27 +110,35 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
                 outside its range.
         """
         task = check_task(task)
-        world = check_world(world)
-        check_model_spec(model)
-        spec = model if isinstance(model, str) else json.loads(json.dumps(dict(model)))
-        sources = frames if isinstance(frames, str) or callable(frames) else list(frames)
-        self._config = RewardConfig(
-            ShapingConfig(shaping, gamma, success_bonus, scale, shift, env_weight),
-            score_every=score_every,
-            fill=fill,
-            terminate_on_success=terminate_on_success,
-            success_threshold=success_threshold,
-            success_patience=success_patience,
-            true_success_bonus=true_success_bonus,
-            terminate_on_true_success=terminate_on_true_success,
+        setup = read_setup(
+            model,
+            {
+                "frames": frames,
+                "shaping": shaping,
+                "gamma": gamma,
+                "success_bonus": success_bonus,
+                "scale": scale,
+                "shift": shift,
+                "env_weight": env_weight,
+                "score_every": score_every,
+                "fill": fill,
+                "score": score,
+                "terminate_on_success": terminate_on_success,
+                "success_threshold": success_threshold,
+                "success_patience": success_patience,
+                "true_success_bonus": true_success_bonus,
+                "terminate_on_true_success": terminate_on_true_success,
+                "warn_unseen_world": warn_unseen_world,
+                "world": world,
+            },
         )
         # Plain Python values, so that the spec can be written as JSON; nothing here is worth a deep copy.
         RecordConstructorArgs.__init__(
             self,
             _disable_deepcopy=True,
             task=task,
-            model=spec,
-            frames=sources,
+            model=setup.spec,
+            frames=setup.sources,
             shaping=shaping,
             gamma=float(gamma),
             success_bonus=float(success_bonus),
@@ -135,6 +147,7 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             env_weight=float(env_weight),
             score_every=int(score_every),
             fill=fill,
+            score=score,
             terminate_on_success=bool(terminate_on_success),
             success_threshold=None if success_threshold is None else float(success_threshold),
             success_patience=int(success_patience),
@@ -146,27 +159,25 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         gym.Wrapper.__init__(self, env)
         self.instruction = task
         """The sentence that episodes are scored against."""
-        self._grabber = FrameGrabber(env, sources)
-        self._scorer = Scorer(spec, n=1, cameras=self._grabber.cameras)
-        self._book = EpisodeBook(1, self._config)
-        self._warns = bool(warn_unseen_world)
-        self._world = world
+        self._setup = setup
+        self._grabber = FrameGrabber(env, setup.sources)
+        self._rewarder = make_rewarder(setup, [task])
         self._running = False
 
     @property
     def config(self) -> RewardConfig:
         """The rules by which scores become reward and termination."""
-        return self._config
+        return self._setup.config
 
     @property
     def reward_model(self) -> RewardModel:
         """The model, loaded now if it was not."""
-        return self._scorer.model
+        return self._rewarder.model
 
     @property
     def ground_truth(self) -> dict[str, float | bool]:
         """Every way by which ground truth can reach the agent, for reports; all 0 or False by default."""
-        return self._config.ground_truth
+        return self.config.ground_truth
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -188,10 +199,9 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._running = False
         observation, info = self.env.reset(seed=seed, options=options)
         frames = self._grab(observation)
-        if self._warns:
-            warn_if_unseen(self._scorer.model, self._scorer.spec, self.world)
-        self._scorer.reset([self.instruction])
-        self._book.begin(_ONE, self._scorer.push(frames))
+        if self._setup.warns:
+            warn_if_unseen(self._rewarder.model, self._setup.spec, self.world)
+        self._rewarder.advance(_ONE, Facts.none(1), _NONE, frames)
         self._running = True
         return observation, self._report(info)
 
@@ -214,52 +224,43 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         observation, env_reward, terminated, truncated, info = self.env.step(action)
         info = self._report(info)
         success = self._true_success(info)
-        ended = bool(terminated or truncated or (self._config.terminate_on_true_success and success))
-        due = self._book.due(_ONE, np.array([ended]))
-        scores = self._scorer.push(self._grab(observation)) if due[0] else _NO_SCORES
-        outcome = self._book.pay(
+        facts = Facts(
             _ONE,
-            due,
-            scores,
-            self.success_threshold,
-            _row(env_reward),
+            np.array([float(env_reward)]),
             np.array([bool(terminated)]),
+            np.array([bool(truncated)]),
             np.array([success]),
         )
+        due = self._rewarder.due(facts)
+        outcome = self._rewarder.advance(_NONE, facts, due, self._grab(observation) if due[0] else [])
         reward, terminated = float(outcome.reward[0]), bool(outcome.terminated[0])
-        if not np.isfinite(reward):
-            raise ValueError(f"the reward is {reward}, from env_reward={env_reward!r}: it must be finite")
         self._running = not (terminated or truncated)
-        return observation, reward, terminated, bool(truncated), self._report(info, env_reward)
+        info = self._report(info, env_reward)
+        for episode in self._rewarder.finished.values():
+            info["robometer/rewards"] = episode.reward.astype(np.float32)
+        return observation, reward, terminated, bool(truncated), info
 
     @property
     def success_threshold(self) -> float:
         """The success score from which a step counts as done: the option, else the checkpoint's own."""
-        given = self._config.success_threshold
-        return float(self._scorer.model.success_threshold) if given is None else float(given)
+        return self._rewarder.success_threshold
 
     @property
     def world(self) -> str:
         """Id of the world: the option, else its task's id, else its spec's, else its class name."""
-        if self._world is not None:
-            return self._world
-        known = getattr(getattr(self.unwrapped, "task", None), "id", None)
-        if isinstance(known, str):
-            return known
-        spec = self.unwrapped.spec
-        return type(self.unwrapped).__qualname__ if spec is None else spec.id
+        return world_of(self.env) if self._setup.world is None else self._setup.world
 
     def close(self) -> None:
         """Lets go of the model and closes the environment; a second call does nothing more."""
         self._running = False
-        self._scorer.close()
+        self._rewarder.close()
         self.env.close()
 
     def _grab(self, observation: Any) -> list[NDArray[np.uint8]]:
         return [frame[None] for frame in self._grabber.grab(observation)]  # (1, H, W, 3) each
 
     def _true_success(self, info: dict[str, Any]) -> bool:
-        if "is_success" not in info and self._config.needs_truth:
+        if "is_success" not in info and self.config.needs_truth:
             raise RuntimeError(
                 'true_success_bonus and terminate_on_true_success need info["is_success"], which this '
                 f"environment does not report (its info: {', '.join(sorted(map(str, info))) or 'nothing'})"
@@ -273,13 +274,6 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             report["env_reward"] = float(env_reward)
         if "is_success" not in report and "success" in report:
             report["is_success"] = bool(report["success"])
-        report["robometer/progress"] = float(self._book.progress[0])
-        report["robometer/success"] = float(self._book.success[0])
+        report["robometer/progress"] = float(self._rewarder.progress[0])
+        report["robometer/success"] = float(self._rewarder.success[0])
         return report
-
-
-_NO_SCORES = Scores(np.full(1, np.nan, dtype=np.float32), np.full(1, np.nan, dtype=np.float32))
-
-
-def _row(value: SupportsFloat) -> NDArray[np.float64]:
-    return np.array([float(value)], dtype=np.float64)

@@ -104,6 +104,7 @@ CHANGED: dict[str, Any] = {
     "env_weight": 0.5,
     "score_every": 2,
     "fill": "zero",
+    "score": "step",
     "terminate_on_success": True,
     "success_threshold": 0.4,
     "success_patience": 2,

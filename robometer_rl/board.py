@@ -1,0 +1,181 @@
+"""Memory in which sub-environments, in their own processes or not, leave frames for the reward wrapper.
+
+A board has one row per sub-environment. Between two looks of the wrapper a row takes at most two events: a
+step, and the reset after it. The wrapper reads only between calls, while no sub-environment runs, so neither
+side locks: the reply that a worker sends through its pipe orders the memory.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["NOTHING", "RESET", "STEP", "Board", "Event"]
+
+NOTHING, STEP, RESET = 0, 1, 2
+"""Kinds of events."""
+
+_SLOTS = 2
+_ROW = np.dtype(
+    [
+        ("look", np.int64),
+        ("events", np.int64),
+        ("kind", np.int8, (_SLOTS,)),
+        ("framed", np.bool_, (_SLOTS,)),
+        ("env_reward", np.float64),
+        ("terminated", np.bool_),
+        ("truncated", np.bool_),
+        ("true_success", np.bool_),
+    ],
+    align=True,
+)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One step or reset of a sub-environment."""
+
+    kind: int
+    """`STEP` or `RESET`."""
+    frames: Sequence[NDArray[np.uint8]] | None
+    """One uint8 `(H, W, 3)` per camera; None where the step is not scored."""
+    env_reward: float = 0.0
+    """The environment's own reward."""
+    terminated: bool = False
+    """Whether the environment terminated."""
+    truncated: bool = False
+    """Whether the environment truncated."""
+    true_success: bool = False
+    """Whether the environment says that the task is done."""
+
+
+class _Layout(NamedTuple):
+    path: str
+    n: int
+    shapes: tuple[tuple[int, ...], ...]
+
+
+class Board:
+    """n rows of events and frames in one file that processes map; pickles as the way to that file.
+
+    The file lies in memory where the system offers that (`/dev/shm`), and loses its name as soon as everybody
+    has opened it, so that nothing is left behind however a process ends.
+    """
+
+    def __init__(self, n: int, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Makes the file and maps it.
+
+        Args:
+            n: Number of sub-environments.
+            shapes: Shape `(H, W, 3)` of a picture, per camera.
+        """
+        folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        handle, path = tempfile.mkstemp(prefix="robometer-", dir=folder)
+        os.close(handle)
+        os.truncate(path, _size(n, shapes))
+        self._map(_Layout(path, n, tuple(shapes)))
+
+    def _map(self, layout: _Layout) -> None:
+        self._layout = layout
+        with open(layout.path, "r+b") as file:
+            memory = mmap.mmap(file.fileno(), 0)  # stays valid when the file loses its name
+        self._look = np.frombuffer(memory, dtype=np.int64, count=1)
+        offset = _align(8)
+        self._rows = np.frombuffer(memory, dtype=_ROW, count=layout.n, offset=offset)
+        offset += _align(_ROW.itemsize * layout.n)
+        self.over = np.frombuffer(memory, dtype=np.bool_, count=layout.n, offset=offset)
+        """bool `(n,)`, set by the wrapper where predicted success ended an episode that must now reset."""
+        offset += _align(layout.n)
+        self._views: list[list[NDArray[np.uint8]]] = [[] for _ in range(_SLOTS)]
+        for slot in self._views:
+            for shape in layout.shapes:
+                count = layout.n * math.prod(shape)
+                view = np.frombuffer(memory, dtype=np.uint8, count=count, offset=offset)
+                slot.append(view.reshape(layout.n, *shape))
+                offset += _align(count)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickles as a recipe: whoever unpickles maps the same memory."""
+        return Board._open, (tuple(self._layout),)
+
+    @classmethod
+    def _open(cls, layout: tuple[str, int, tuple[tuple[int, ...], ...]]) -> Board:
+        board = object.__new__(cls)
+        board._map(_Layout(*layout))
+        return board
+
+    def unlink(self) -> None:
+        """Takes the file's name away, once everybody has opened it; the memory lives until all close it."""
+        Path(self._layout.path).unlink(missing_ok=True)
+
+    # What a sub-environment does.
+
+    def post(self, row: int, event: Event) -> None:
+        """Leaves an event.
+
+        Args:
+            row: The sub-environment's row.
+            event: What happened.
+
+        Raises:
+            RuntimeError: The wrapper has not looked since the last two events.
+            ValueError: A picture has another shape than the first.
+        """
+        facts = self._rows[row : row + 1]
+        if facts["look"][0] != self._look[0]:
+            facts["look"], facts["events"], facts["kind"] = self._look[0], 0, NOTHING
+        slot = int(facts["events"][0])
+        if slot == _SLOTS:
+            raise RuntimeError(
+                f"sub-environment {row} was stepped or reset without its reward wrapper: "
+                "step and reset the outermost wrapper only"
+            )
+        for camera, picture in enumerate(event.frames or ()):
+            expected = self._layout.shapes[camera]
+            if picture.shape != expected:
+                raise ValueError(
+                    f"camera {camera} of sub-environment {row} gave a picture of shape {picture.shape}, "
+                    f"expected {expected} as at first: one size is needed for a batch"
+                )
+            self._views[slot][camera][row] = picture
+        facts["kind"][0, slot] = event.kind
+        facts["framed"][0, slot] = event.frames is not None
+        facts["events"] = slot + 1
+        if event.kind == STEP:
+            facts["env_reward"] = event.env_reward
+            facts["terminated"], facts["truncated"] = event.terminated, event.truncated
+            facts["true_success"] = event.true_success
+
+    # What the wrapper does.
+
+    def read(self) -> NDArray[np.void]:
+        """Returns the rows' events since the last look, a copy, and begins a new look.
+
+        The frames of `views` stay as they are until sub-environments run again.
+        """
+        rows = self._rows.copy()
+        rows["kind"][rows["look"] != self._look[0]] = NOTHING
+        self._look += 1
+        return rows
+
+    def views(self, slot: int) -> list[NDArray[np.uint8]]:
+        """Frames of the first (0) or second (1) event: one uint8 `(n, H, W, 3)` per camera, not a copy."""
+        return self._views[slot]
+
+
+def _align(size: int) -> int:
+    return -(-size // 64) * 64  # so that no two arrays share a cache line
+
+
+def _size(n: int, shapes: Sequence[tuple[int, ...]]) -> int:
+    frames = sum(_align(n * math.prod(shape)) for shape in shapes)
+    return _align(8) + _align(_ROW.itemsize * n) + _align(n) + _SLOTS * frames
