@@ -119,7 +119,7 @@ class VecRobometerReward(VecEnvWrapper):
     def reward_model(self) -> RewardModel:
         """The model, loaded now if it was not; there is none in the mode `off`."""
         if self._rewarder is None:
-            raise AttributeError('mode="off" has no reward model')
+            raise RuntimeError('mode="off" has no reward model')
         return self._rewarder.model
 
     @property
@@ -142,7 +142,10 @@ class VecRobometerReward(VecEnvWrapper):
             observations = self.venv.reset()
             if self._rewarder is not None:
                 self._rewarder.after_reset()
-        self._score_reset_infos(range(self.num_envs))
+        if self._rewarder is None:
+            self.reset_infos = self.venv.reset_infos
+        else:
+            self._score_reset_infos(dict(enumerate(self.venv.reset_infos)))
         return observations
 
     def step_async(self, actions: NDArray[Any]) -> None:
@@ -164,10 +167,11 @@ class VecRobometerReward(VecEnvWrapper):
             self._workers.await_replies()
             observations, rewards, dones, infos = self.venv.step_wait()
         if self._rewarder is None:
+            self.reset_infos = self.venv.reset_infos
             return observations, rewards, dones, infos
         turn = self._rewarder.after_step(np.asarray(dones, dtype=np.bool_))
         reports = [self._report(info, turn, row) for row, info in enumerate(infos)]
-        self._score_reset_infos(np.flatnonzero(turn.began))
+        self._score_reset_infos({int(row): self.venv.reset_infos[row] for row in np.flatnonzero(turn.began)})
         if turn.ended_early.any():
             observations = self._end_early(observations, reports, turn)
         return observations, turn.reward.astype(np.float32), dones | turn.ended_early, reports
@@ -179,18 +183,19 @@ class VecRobometerReward(VecEnvWrapper):
             "robometer/progress": float(turn.progress[row]),
             "robometer/success": float(turn.success[row]),
         }
+        if turn.terminated[row]:
+            report["TimeLimit.truncated"] = False  # predicted success on the last step of the horizon
         if row in turn.finished:
             report["robometer/rewards"] = turn.finished[row].reward.astype(np.float32)
         return report
 
-    def _score_reset_infos(self, rows: Sequence[int] | range | NDArray[np.int64]) -> None:
-        if self._rewarder is None:
-            return
+    def _score_reset_infos(self, fresh: Mapping[int, dict[str, Any]]) -> None:
+        """Keeps the infos of new episodes, by row, with the scores of their first frames."""
+        assert self._rewarder is not None
         progress, success = self._rewarder.progress, self._rewarder.success
-        self.reset_infos = list(self.venv.reset_infos)
-        for row in rows:
+        for row, info in fresh.items():
             self.reset_infos[row] = {
-                **self.reset_infos[row],
+                **info,
                 "robometer/progress": float(progress[row]),
                 "robometer/success": float(success[row]),
             }
@@ -205,10 +210,7 @@ class VecRobometerReward(VecEnvWrapper):
         observations = _copied(observations)
         for row, (observation, reset_info) in zip(rows, fresh, strict=True):
             infos[row]["terminal_observation"] = _swap(observations, row, observation)
-            infos[row]["TimeLimit.truncated"] = False
-            self.venv.reset_infos = list(self.venv.reset_infos)
-            self.venv.reset_infos[row] = reset_info
-        self._score_reset_infos(rows)
+            self._score_reset_infos({row: reset_info})
         return observations
 
     def env_method(

@@ -123,12 +123,13 @@ class RobometerVectorReward(VectorWrapper[Any, Any, Any, Any, Any]):
 
         Raises:
             WorkerDiedError: A worker process has ended.
-            RuntimeError: An environment gives no frames, or the first reset was not of all.
+            ResetNeeded: The first reset is not of all environments.
+            RuntimeError: An environment gives no frames.
         """
         mask = None if options is None else options.get("reset_mask")
         if mask is not None:
             mask = np.array(mask)  # SyncVectorEnv takes it out of the dict that it is given
-            if not self._ready.any():
+            if not self._rewarder.begun:
                 raise ResetNeeded("the first reset must be of all environments: leave reset_mask out")
         with self._workers.watched():
             observations, infos = self.env.reset(
@@ -166,7 +167,7 @@ class RobometerVectorReward(VectorWrapper[Any, Any, Any, Any, Any]):
         if turn.ended_early.any():
             observations, infos = self._end_early(observations, infos, turn)
         self._add_scores(infos, np.ones(self.num_envs, dtype=np.bool_))
-        terminations = terminations | turn.ended_early
+        terminations = terminations | turn.terminated
         if self.autoreset_mode is AutoresetMode.DISABLED:
             self._ready = ~(terminations | truncations)
         return observations, turn.reward, terminations, truncations, infos

@@ -38,6 +38,8 @@ class VectorTurn(NamedTuple):
     """Which began a new episode, by a reset instead of the step or after it."""
     reward: NDArray[np.float64]
     """Learned reward; exactly 0.0 where not stepped."""
+    terminated: NDArray[np.bool_]
+    """Where the environment, true success or predicted success terminated the episode."""
     ended_early: NDArray[np.bool_]
     """Where predicted success ended an episode that the sub-environment itself did not end."""
     progress: NDArray[np.float64]
@@ -98,6 +100,11 @@ class VectorRewarder:
         return self._rewarder.model
 
     @property
+    def begun(self) -> bool:
+        """Whether there was a reset."""
+        return self._board is not None
+
+    @property
     def success_threshold(self) -> float:
         """The success score from which a step counts as done."""
         return self._rewarder.success_threshold
@@ -116,16 +123,14 @@ class VectorRewarder:
         """Starts the episodes that a reset has begun.
 
         Args:
-            mask: bool `(n,)`, the sub-environments that were reset; None: all.
+            mask: bool `(n,)`, the sub-environments that were reset, all of them the first time; None: all.
 
         Raises:
-            RuntimeError: Others were reset, or the first reset was not of all.
+            RuntimeError: Others were reset.
             ValueError: The pictures of the sub-environments differ in size.
         """
         expected = np.ones(self._n, dtype=np.bool_) if mask is None else mask
         if self._board is None:
-            if not expected.all():
-                raise RuntimeError("the first reset must be of all environments: leave reset_mask out")
             self._open()
         assert self._board is not None
         rows = self._board.read()
@@ -194,6 +199,7 @@ class VectorRewarder:
             stepped=stepped,
             began=reset_instead | reset_after,
             reward=outcome.reward,
+            terminated=outcome.terminated,
             ended_early=stepped & outcome.terminated & ~ended,
             progress=progress,
             success=success,

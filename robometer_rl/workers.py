@@ -77,8 +77,11 @@ class Workers:
 
     def _obituary(self) -> WorkerDiedError:
         """Stops the other workers and returns the error that names the dead."""
-        # The end of a pipe may be seen a moment before the end of its process.
-        connection.wait([process.sentinel for process in self._processes], timeout=_PATIENCE)
+        # The end of a pipe may be seen a moment before the end of its process, and that before its exit code.
+        ended = connection.wait([process.sentinel for process in self._processes], timeout=_PATIENCE)
+        for process in self._processes:
+            if process.sentinel in ended:
+                process.join(_PATIENCE)
         dead = [
             f"worker {i} of {len(self._processes)} (pid {process.pid}) {_cause(process.exitcode)}"
             for i, process in enumerate(self._processes)

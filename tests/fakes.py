@@ -21,6 +21,7 @@ MODEL = "robometer_test_fakes:FakeRewardModel"
 WORLD = "fake/count"
 SENTENCE = "count up"
 ACTION = np.zeros(2, dtype=np.float32)
+ENDS = ("terminated", "truncated")
 Format = Literal["hwc", "chw", "float", "gray", "nan", "none"]
 
 
@@ -46,8 +47,14 @@ class FakeEnv(gym.Env[Any, NDArray[np.float32]]):
         pace: int = 1,
         world: str | None = WORLD,
         render_mode: str | None = "rgb_array",
+        episodes: Sequence[tuple[int, str]] = (),
+        wander: bool = False,
     ) -> None:
-        """`images` adds the keys "front" (pixel = counter) and "side" (twice it); `pace` counts per step."""
+        """`images` adds the keys "front" (pixel = counter) and "side" (twice it); `pace` counts per step.
+
+        `episodes` says of each episode, in turns, how long it is and how it ends ("terminated", "truncated",
+        "both"); with `wander` the counter jumps anywhere in [0, 100].
+        """
         self.horizon, self.terminate_at, self.success_at = horizon, terminate_at, success_at
         self.success_key, self.frame_format, self.size = success_key, frame_format, size
         self.images, self.pace, self.render_mode = images, pace, render_mode
@@ -59,6 +66,7 @@ class FakeEnv(gym.Env[Any, NDArray[np.float32]]):
         self.observation_space = (
             gym.spaces.Dict({"state": state, "front": picture, "side": picture}) if images else state
         )
+        self.episodes, self.wander, self.begun = list(episodes), wander, 0
         self.count = self.steps = 0
         self.closed = False
 
@@ -67,13 +75,18 @@ class FakeEnv(gym.Env[Any, NDArray[np.float32]]):
     ) -> tuple[Any, dict[str, Any]]:
         super().reset(seed=seed)
         self.count = self.steps = 0
+        self.begun += 1
         return self._observe(), self._info()
 
     def step(self, action: NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         self.steps += 1
-        self.count += self.pace
+        self.count = int(self.np_random.integers(0, 101)) if self.wander else self.count + self.pace
         terminated = self.terminate_at is not None and self.steps >= self.terminate_at
-        return self._observe(), 10.0 + self.steps, terminated, self.steps >= self.horizon, self._info()
+        truncated = self.steps >= self.horizon
+        if self.episodes:
+            length, end = self.episodes[(self.begun - 1) % len(self.episodes)]
+            terminated, truncated = (self.steps >= length and end in (kind, "both") for kind in ENDS)
+        return self._observe(), 10.0 + self.steps, terminated, truncated, self._info()
 
     def render(self) -> Any:
         if self.render_mode is None:
