@@ -1,4 +1,4 @@
-"""The command line: `robometer-rl score | demo | collect | fit | evaluate`.
+"""The command line: `robometer-rl score | demo | collect | fit | evaluate | bench`.
 
 A command is a row in `COMMANDS`: the module that holds its `main(argv)` and one line of help. `main` reads
 its options into one frozen dataclass and runs. Nothing is imported before its command is called, so that the
@@ -40,6 +40,7 @@ COMMANDS: dict[str, Command] = {
         "robometer_rl.experiments.fit", "train the compact reward model on collected trajectories"
     ),
     "evaluate": Command("robometer_rl.experiments.evaluate", "measure a reward model on held-out episodes"),
+    "bench": Command("robometer_rl.experiments.bench", "measure what a wrapped step costs, and the memory"),
 }
 
 
