@@ -18,7 +18,8 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from .bench_cases import CASES, QUICK, Counts, Setup
+from .bench_cases import CASES
+from .bench_setup import QUICK, Counts, Setup
 from .bench_table import Part, Report, Row, fill
 
 __all__ = ["BenchConfig", "bench", "main"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,65 +14,21 @@ from robometer_rl.envs.tasks import get_task
 from robometer_rl.rewards import RewardModel, RewardStream, load_reward_model
 
 from .bench_memory import growth, in_child, peak_in_one_process, peak_with_workers
-from .bench_sides import KEPT, BareSide, Clocked, ReferenceSide, Side, SuiteLift, WrappedSide, take_turns
+from .bench_setup import Setup
+from .bench_sides import (
+    KEPT,
+    BareLoop,
+    BareSide,
+    Clocked,
+    ReferenceSide,
+    Side,
+    SuiteLift,
+    WrappedSide,
+    take_turns,
+)
 from .bench_table import Goal, Part, Row, Spread, paired, single
 
-__all__ = ["CASES", "QUICK", "Counts", "Found", "Setup"]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How often things are done."""
-
-    repetitions: int = 300
-    """Timed calls of each side."""
-    block: int = 10
-    """Calls of one side before the other has its turn."""
-    episodes: int = 10
-    """Episodes of the cases that ask for a certain step of an episode."""
-    at_step: int = 100
-    """Step of the episode at which the reference pattern is met."""
-    late: int = 450
-    """First of the late steps that are compared with the first ones."""
-    window: int = 50
-    """How many of the late and of the first steps."""
-    rates: int = 30
-    """Rates of environment steps per second."""
-    rate_steps: int = 50
-    """Environment steps of which one rate is taken, a multiple of 5."""
-    leak_episodes: int = 10_000
-    """Episodes over which memory may not grow."""
-    leak_warmup: int = 500
-    """Episodes before them, in which allocators and caches fill."""
-    envs: int = 8
-    """Environments of the cases with several."""
-    env_steps: int = 100
-    """Steps of each, for the peak of memory."""
-    gpu_batches: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
-    """Numbers of episodes streamed together, where there is a GPU."""
-
-
-QUICK = Counts(
-    repetitions=6, block=3, episodes=1, at_step=10, late=20, window=6, rates=2, rate_steps=10,
-    leak_episodes=40, leak_warmup=10, envs=2, env_steps=4, gpu_batches=(1, 4),
-)  # fmt: skip
-"""Everything once over, to see that it runs: the numbers mean nothing."""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What the cases measure."""
-
-    model: str = "compact"
-    """A reward model, as in `load_reward_model`."""
-    task: str = "metaworld/drawer-open-v3"
-    """A Meta-World task."""
-    size: int = 96
-    """Side of the pictures, pixels."""
-    threads: int = 1
-    """Threads of torch."""
-    counts: Counts = field(default_factory=Counts)
-    """How often."""
+__all__ = ["CASES", "Found"]
 
 
 @dataclass(frozen=True)
@@ -231,20 +187,18 @@ def batch(setup: Setup) -> Found:
 
 
 def floor(setup: Setup) -> Found:
-    """A wrapped step against what it cannot do without, each piece alone; and the parts of the step."""
-    loaded = load_reward_model(setup.model)
-    encode: Callable[[NDArray[np.uint8]], object] | None = getattr(loaded, "encode", None)
-    if encode is None:
-        raise ValueError(f"the model {setup.model!r} has no encoder that can be timed alone")
-    frame = _frames(setup, 1)
+    """A wrapped step against what it cannot do without, and the parts of the step."""
     with ExitStack() as stack:
         wrapped = stack.enter_context(closing(Clocked(setup.task, setup.model, setup.size)))
         bare = stack.enter_context(closing(BareSide(setup.task, setup.size)))
+        loop = BareLoop(bare, wrapped.model)
+        frame = bare.env.render()[None]
         sides = {
             "step": Side(wrapped.step),
             "physics": Side(bare.step),
             "render": Side(bare.env.render),
-            "encode": Side(lambda: encode(frame)),
+            "encode": Side(lambda: loop.encode(frame)),
+            "loop": Side(loop.step),
         }
         taken = take_turns(sides, setup.counts.repetitions, setup.counts.block)
     total = taken["step"]
@@ -254,20 +208,27 @@ def floor(setup: Setup) -> Found:
         paired(
             "floor", "wrapped step over its floor", "ms", total, least, "share",
             _at_most(1.15, "1.15 or less"),
-            "the floor is a fast render and one frame through the encoder, each alone; it holds no physics",
+            "the floor is a fast render and one frame through the encoder, each repeated alone with its "
+            "caches warm; it holds no physics",
         ),
         paired(
-            "floor with physics", "wrapped step over its floor and the physics", "ms", total, with_physics,
-            "share",
+            "floor with physics", "wrapped step over its floor and the physics, each alone", "ms",
+            total, with_physics, "share",
+        ),
+        paired(
+            "floor in turn", "wrapped step over a bare loop of physics, render, encoder", "ms",
+            total, taken["loop"], "share",
+            note="the same three in turn, each on the caches that the others leave, as in a wrapped step",
         ),
     )  # fmt: skip
-    return Found(rows, _parts(setup.task, total, wrapped.parts, taken["encode"]))
+    encode = [parts["encode"] for parts in loop.parts]
+    return Found(rows, _parts(setup.task, total, wrapped.parts, encode))
 
 
 def _parts(
     world: str, total: list[float], inside: list[dict[str, float]], encode: list[float] | None = None
 ) -> tuple[Part, ...]:
-    """Splits steps by what was timed inside them; the encoder's share is what it takes alone."""
+    """Splits steps by what was timed inside them; the encoder's share is what it takes in a bare loop."""
     inside = inside[-len(total) :]  # what came before was warm-up
     timed = {name: [parts[name] for parts in inside] for name in ("physics", "render", "model")}
     named = {
@@ -276,7 +237,8 @@ def _parts(
         "model: one frame pushed": timed["model"],
     }
     if encode is not None:
-        named["of it the encoder, alone"] = encode
+        encode = encode[-len(total) :]
+        named["of it the encoder, as in a bare loop"] = encode
         named["of it decoder and heads, the difference"] = _differences(timed["model"], encode)
     named["the wrapper itself, the rest"] = _differences(total, [sum(parts.values()) for parts in inside])
     named["the whole step"] = total

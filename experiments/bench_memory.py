@@ -81,11 +81,11 @@ def memory_of(pid: int | str = "self") -> Memory:
         What it holds.
 
     Raises:
-        RuntimeError: This system has no `/proc`.
+        NotImplementedError: This system has no `/proc`.
         ProcessLookupError: There is no such process, or it has ended.
     """
     if not (PROC / "self/status").is_file():
-        raise RuntimeError("memory is read from /proc, which this system does not have: Linux only")
+        raise NotImplementedError("memory is read from /proc, which this system does not have: Linux only")
     try:
         status = _fields(PROC / str(pid) / "status")
         proportional = _fields(PROC / str(pid) / "smaps_rollup")

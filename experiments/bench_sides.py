@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, SupportsFloat, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -14,15 +13,16 @@ from numpy.typing import NDArray
 
 from robometer_rl import RobometerReward, make_env
 from robometer_rl.envs.tasks import get_task
-from robometer_rl.rewards import RewardModel, RewardStream, Scores, load_reward_model
+from robometer_rl.rewards import RewardModel
 
 from .bench_camera import CameraStage
+from .bench_clock import Clock, ClockedEnv, ClockedModel
 
 __all__ = [
     "KEPT",
+    "BareLoop",
     "BareSide",
     "Clocked",
-    "ClockedModel",
     "ReferenceSide",
     "Side",
     "SuiteLift",
@@ -36,7 +36,6 @@ KEPT = 8
 FOREVER = 1_000_000
 """Horizon of the environments here: none ends an episode while it is timed."""
 _ACTIONS = 4096  # drawn before anything is timed, and repeated
-_T = TypeVar("_T")
 
 
 def prefix_indices(last: int, kept: int = KEPT) -> NDArray[np.int64]:
@@ -134,14 +133,16 @@ class WrappedSide:
         self.env = RobometerReward(
             bare if clock is None else ClockedEnv(bare, clock),
             get_task(task).sentence,
-            model if clock is None else {"name": f"{__name__}:ClockedModel", "spec": model},
+            model if clock is None else {"name": f"{ClockedModel.__module__}:ClockedModel", "spec": model},
             score_every=score_every,
             warn_unseen_world=False,  # only the time is of interest
         )
+        self.model = self.env.reward_model
+        """The model that scores here."""
         if clock is not None:
-            inner = self.env.reward_model
-            assert isinstance(inner, ClockedModel)
-            inner.clock = clock
+            assert isinstance(self.model, ClockedModel)
+            self.model.clock = clock
+            self.model = self.model.inner
         self._actions = Actions(bare.action_space)
         self.restart(0)
 
@@ -197,6 +198,35 @@ class BareSide:
     def close(self) -> None:
         """Closes the environment."""
         self.env.close()
+
+
+class BareLoop:
+    """What cannot be left out of a wrapped step: physics, a fast render, one frame through the encoder."""
+
+    def __init__(self, bare: BareSide, model: RewardModel) -> None:
+        """Takes its parts.
+
+        Args:
+            bare: The world.
+            model: Whose encoder.
+
+        Raises:
+            NotImplementedError: The model has no `encode`, which is not part of the protocol.
+        """
+        if not hasattr(model, "encode"):
+            raise NotImplementedError(f"{type(model).__name__} has no encoder that can be timed alone")
+        self.encode: Callable[[NDArray[np.uint8]], object] = model.encode
+        """Frames uint8 `(T, H, W, 3)` to tokens."""
+        self._bare, self._clock = bare, Clock()
+        self.parts: list[dict[str, float]] = []
+        """Milliseconds of `physics`, `render` and `encode` in each turn so far."""
+
+    def step(self) -> None:
+        """One turn."""
+        self._clock.call("physics", self._bare.step)
+        frame = self._clock.call("render", self._bare.env.render)
+        self._clock.call("encode", self.encode, frame[None])
+        self.parts.append(self._clock.take())
 
 
 class ReferenceSide:
@@ -269,6 +299,7 @@ class SuiteLift:
             camera_widths=size,
             control_freq=20,
             ignore_done=True,
+            hard_reset=False,  # only steps are timed, and it spares a second building of the world
             seed=0,
             renderer="mujoco",  # the default would prepare a window
         )
@@ -294,103 +325,3 @@ class SuiteLift:
         """Closes the world."""
         self.prepare()
         self._world.close()
-
-
-class Clock:
-    """Milliseconds of the parts of the newest step."""
-
-    def __init__(self) -> None:
-        """Starts with nothing."""
-        self._ms: dict[str, float] = {}
-
-    def call(self, part: str, function: Callable[..., _T], *args: Any) -> _T:
-        """Calls a function and adds its time to a part.
-
-        Args:
-            part: Name of the part.
-            function: What to call.
-            *args: Its arguments.
-
-        Returns:
-            What it returns.
-        """
-        start = time.perf_counter()
-        result = function(*args)
-        self._ms[part] = self._ms.get(part, 0.0) + 1e3 * (time.perf_counter() - start)
-        return result
-
-    def take(self) -> dict[str, float]:
-        """Gives the times since the last call and forgets them."""
-        ms, self._ms = self._ms, {}
-        return ms
-
-
-class ClockedEnv(gym.Wrapper[Any, Any, Any, Any]):
-    """Times what the reward wrapper asks of its environment: `physics` and `render`."""
-
-    def __init__(self, env: gym.Env[Any, Any], clock: Clock) -> None:
-        """Wraps.
-
-        Args:
-            env: The environment.
-            clock: Gets the times.
-        """
-        super().__init__(env)
-        self._clock = clock
-
-    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Steps, timed."""
-        return self._clock.call("physics", self.env.step, action)
-
-    def render(self) -> Any:
-        """Draws, timed."""
-        return self._clock.call("render", self.env.render)
-
-
-class ClockedModel:
-    """A reward model whose streams' `push` is timed as the part `model`."""
-
-    def __init__(self, spec: str) -> None:
-        """Loads the model.
-
-        Args:
-            spec: Of the model.
-        """
-        self.inner = load_reward_model(spec)
-        self.success_threshold = self.inner.success_threshold
-        self.trained_worlds = self.inner.trained_worlds
-        self.clock = Clock()
-
-    def score(self, frames: NDArray[np.uint8], task: str) -> Scores:
-        """Passes on."""
-        return self.inner.score(frames, task)
-
-    def prefer(self, frames_a: NDArray[np.uint8], frames_b: NDArray[np.uint8], task: str) -> float:
-        """Passes on."""
-        return self.inner.prefer(frames_a, frames_b, task)
-
-    def stream(self, n: int) -> ClockedStream:
-        """Opens a timed stream."""
-        return ClockedStream(self.inner.stream(n), self.clock)
-
-
-class ClockedStream:
-    """A stream whose `push` is timed."""
-
-    def __init__(self, inner: RewardStream, clock: Clock) -> None:
-        """Wraps.
-
-        Args:
-            inner: The stream.
-            clock: Gets the times.
-        """
-        self.n = inner.n
-        self._inner, self._clock = inner, clock
-
-    def reset(self, tasks: Sequence[str], mask: NDArray[np.bool_] | None = None) -> None:
-        """Passes on."""
-        self._inner.reset(tasks, mask)
-
-    def push(self, frames: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> Scores:
-        """Pushes, timed."""
-        return self._clock.call("model", self._inner.push, frames, mask)

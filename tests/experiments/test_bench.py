@@ -14,9 +14,10 @@ from rich.console import Console
 
 from robometer_rl.experiments import bench_cases
 from robometer_rl.experiments.bench import BenchConfig, bench, main, processor
-from robometer_rl.experiments.bench_cases import CASES, Found, Setup, throughput
+from robometer_rl.experiments.bench_cases import CASES, Found, throughput
 from robometer_rl.experiments.bench_memory import PictureEnv, family, in_child, leak, memory_of
-from robometer_rl.experiments.bench_sides import ReferenceSide, Side, prefix_indices, take_turns
+from robometer_rl.experiments.bench_setup import Setup
+from robometer_rl.experiments.bench_sides import BareLoop, ReferenceSide, Side, prefix_indices, take_turns
 from robometer_rl.experiments.bench_table import Goal, Part, Report, Row, Spread, fill, paired, single
 
 
@@ -225,6 +226,15 @@ def test_a_case_that_lacks_something_is_skipped_and_says_so(monkeypatch: pytest.
     assert "Not measured: lift (pip install 'robometer-rl[robosuite]')." in made.run()
 
 
+def test_a_model_without_an_encoder_has_no_floor(fakes: ModuleType) -> None:
+    with pytest.raises(NotImplementedError, match="FakeRewardModel has no encoder"):
+        BareLoop(None, fakes.FakeRewardModel())  # type: ignore[arg-type]
+    made = bench(
+        BenchConfig(only=("floor",), quick=True, model=fakes.MODEL, size=32), "", Console(quiet=True)
+    )
+    assert list(made.skipped) == ["floor"]
+
+
 def test_unknown_cases_are_refused() -> None:
     with pytest.raises(ValueError, match="unknown cases lfit; choose from step, model"):
         BenchConfig(only=("lfit",))
@@ -242,8 +252,8 @@ def test_everything_once_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     made = json.loads(written.read_text())
     keys = [row["key"] for row in made["rows"] if not row["gpu"]]
     assert keys == [
-        "step", "model", "flat", "flat model", "rate", "batch", "floor", "floor with physics", "lift", "leak",
-        "peak", "peak workers",
+        "step", "model", "flat", "flat model", "rate", "batch", "floor", "floor with physics",
+        "floor in turn", "lift", "leak", "peak", "peak workers",
     ]  # fmt: skip
     assert made["skipped"] == {}
     assert made["command"] == f"robometer-rl bench --quick --json {written}"
