@@ -3,7 +3,7 @@
 rliable brings 500 MB of packages (arch, pandas, statsmodels, seaborn), so it is asked once, elsewhere:
 
     python3 -m venv rliable-venv
-    rliable-venv/bin/pip install rliable==1.2.0 arch==7.2.0 'pandas<3'   # arch 7.2 fails to import with pandas 3
+    rliable-venv/bin/pip install rliable==1.2.0 arch==7.2.0 'pandas<3'   # arch 7.2 breaks with pandas 3
     rliable-venv/bin/python tests/experiments/rliable_reference.py >tests/experiments/rliable_reference.json
 """
 
