@@ -1,8 +1,9 @@
 """The bundled compact reward model: small enough for a laptop CPU.
 
 Modules: `configuration` (sizes), `bins` (10-bin progress), `text` (sentence to tokens), `encoder` (frame to
-token), `decoder` (causal transformer and its cache), `modeling` (the network and its heads), `runtime` (the
-`RewardModel` protocol: score, prefer, stream), `checkpoint` (save, verify, load).
+token), `decoder` (causal transformer), `modeling` (the network and its heads), `inference` (the encoder as it
+runs in use), `streaming` (decoder and heads frame by frame), `options` (device, precision, threads),
+`runtime` (the `RewardModel` protocol: score, prefer, stream), `checkpoint` (save, verify, load).
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ def load_compact(path: str | None = None, **options: Any) -> CompactReward:
 
     Args:
         path: folder with `config.json` and `model.safetensors`; None loads the bundled one.
-        options: `device` ("cpu", "cuda", ...), see `CompactReward`.
+        options: `device` ("cpu", "cuda", "mps"), `precision` ("float32", "bfloat16") and `threads`, see
+            `CompactReward`.
 
     Returns:
         A reward model ready to score.
 
     Raises:
         FileNotFoundError: a file of the checkpoint is missing.
-        ValueError: a file was truncated or altered, or an option is unknown.
+        ValueError: a file was truncated or altered, an option is unknown or has a value that is not
+            possible, or this machine lacks the device.
     """
-    from .checkpoint import load_checkpoint
+    from . import checkpoint
+    from .options import check_options
     from .runtime import CompactReward
 
     valid = [name for name in inspect.signature(CompactReward).parameters if name != "checkpoint"]
@@ -40,4 +44,5 @@ def load_compact(path: str | None = None, **options: Any) -> CompactReward:
             f"unknown option {', '.join(map(repr, unknown))} of a compact model; "
             f"valid ones: {', '.join(['path', *valid])}"
         )
-    return CompactReward(load_checkpoint(path), **options)
+    check_options(**options)  # before the weights are read
+    return CompactReward(checkpoint.load_checkpoint(path), **options)

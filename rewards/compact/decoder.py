@@ -1,15 +1,14 @@
-"""Causal transformer over [task words, frames], with a cache of constant size for streaming.
+"""Causal transformer over [task words, frames].
 
 The attention carries no position: a frame knows the task, the first frame (marked), the `window - 1` frames
 before it and itself, as a set. Time and frame count are the shortcuts reward models fall for, so they are
-not there to be read; a repeated frame adds nothing new. It also makes the cache a plain ring buffer: a slot
-may hold any of the frames.
+not there to be read; a repeated frame adds nothing new. It also makes the cache of a stream (`streaming`) a
+plain ring buffer: a slot may hold any of the frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 
 from .configuration import CompactConfig
 
-__all__ = ["Decoder", "StreamCache", "pair_mask", "video_mask"]
+__all__ = ["Block", "Decoder", "pair_mask", "video_mask"]
 
 
 def _frame_mask(count: int, window: int, device: torch.device) -> Tensor:
@@ -71,6 +70,7 @@ class Block(nn.Module):
     """Pre-norm attention and MLP."""
 
     def __init__(self, config: CompactConfig) -> None:
+        """Builds the layers that the sizes ask for."""
         super().__init__()
         size = config.hidden_size
         self.heads = config.num_heads
@@ -101,22 +101,8 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-@dataclass
-class StreamCache:
-    """Keys and values of n running episodes: words, the first frame, a ring of later frames."""
-
-    keys: list[Tensor]
-    """Per layer, float `(n, heads, slots, C / heads)`."""
-    values: list[Tensor]
-    """Per layer, as `keys`."""
-    readable: Tensor
-    """bool `(n, slots)`: the slots that hold something of the running episode."""
-    counts: Tensor
-    """int64 `(n,)`: frames pushed so far."""
-
-
 class Decoder(nn.Module):
-    """The blocks, over whole sequences or one frame at a time."""
+    """The blocks, over whole sequences."""
 
     def __init__(self, config: CompactConfig) -> None:
         """Builds the layers that the sizes ask for."""
@@ -125,72 +111,15 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.hidden_size)
 
-    def _layers(self) -> Iterator[Block]:
+    def layers(self) -> Iterator[Block]:
+        """The blocks, first to last."""
         for block in self.blocks:
             assert isinstance(block, Block)
             yield block
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Run whole sequences: tokens `(B, N, C)`, mask bool `(B, 1, N, N)`; returns `(B, N, C)`."""
-        for block in self._layers():
+        for block in self.layers():
             key, value = block.keys_values(x)
             x = block(x, key, value, mask)
         return self.norm(x)
-
-    def new_cache(self, n: int, device: torch.device) -> StreamCache:
-        """An empty cache for n episodes."""
-        config = self.config
-        slots = config.max_words + 1 + config.window
-        shape = (n, config.num_heads, slots, config.hidden_size // config.num_heads)
-        return StreamCache(
-            keys=[torch.zeros(shape, device=device) for _ in self.blocks],
-            values=[torch.zeros(shape, device=device) for _ in self.blocks],
-            readable=torch.zeros(n, slots, dtype=torch.bool, device=device),
-            counts=torch.zeros(n, dtype=torch.long, device=device),
-        )
-
-    def start(self, cache: StreamCache, rows: Tensor, x: Tensor, words: Tensor) -> None:
-        """Forget the episodes `rows` and read their task words into the cache.
-
-        Args:
-            cache: changed in place.
-            rows: int64 `(m,)`, the episodes.
-            x: word tokens, float `(m, L, C)`.
-            words: bool `(m, L)`, True for real words.
-        """
-        length = words.shape[1]
-        cache.readable[rows] = False
-        cache.readable[rows, :length] = words
-        cache.counts[rows] = 0
-        mask = words[:, None, None, :].expand(-1, 1, length, -1)
-        for layer, block in enumerate(self._layers()):
-            key, value = block.keys_values(x)
-            cache.keys[layer][rows, :, :length] = key
-            cache.values[layer][rows, :, :length] = value
-            x = block(x, key, value, mask)
-
-    def step(self, cache: StreamCache, rows: Tensor, x: Tensor) -> Tensor:
-        """Add one frame to each of the episodes `rows` and read it.
-
-        Args:
-            cache: changed in place.
-            rows: int64 `(m,)`, the episodes, each at most once.
-            x: frame tokens, float `(m, C)`.
-
-        Returns:
-            float `(m, C)`.
-        """
-        first = self.config.max_words
-        counts = cache.counts[rows]
-        ring = first + 1 + (counts - 1) % self.config.window
-        slot = torch.where(counts == 0, first, ring)
-        cache.readable[rows, slot] = True
-        cache.counts[rows] = counts + 1
-        mask = cache.readable[rows][:, None, None, :]
-        x = x.unsqueeze(1)
-        for layer, block in enumerate(self._layers()):
-            key, value = block.keys_values(x)
-            cache.keys[layer][rows, :, slot] = key.squeeze(2)
-            cache.values[layer][rows, :, slot] = value.squeeze(2)
-            x = block(x, cache.keys[layer][rows], cache.values[layer][rows], mask)
-        return self.norm(x).squeeze(1)
