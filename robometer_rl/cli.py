@@ -40,6 +40,7 @@ COMMANDS: dict[str, Command] = {
         "robometer_rl.experiments.fit", "train the compact reward model on collected trajectories"
     ),
     "evaluate": Command("robometer_rl.experiments.evaluate", "measure a reward model on held-out episodes"),
+    "train": Command("robometer_rl.experiments.train", "train an agent and judge it by true success"),
     "bench": Command("robometer_rl.experiments.bench", "measure what a wrapped step costs, and the memory"),
 }
 

@@ -1,0 +1,139 @@
+"""How good an agent is: whole episodes on a separate environment, by the simulator's own success test.
+
+An episode counts as solved where the test holds at the end of any decision, that is after `action_repeat`
+control steps; a success that comes and goes within one decision is not seen. The reward model's scores of the
+same episodes are kept beside the truth and decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FIRST_SEED", "Agent", "Played", "judge", "play", "summarise"]
+
+FIRST_SEED = 1_000_000
+"""Seed of the first judged episode; training never comes near it."""
+
+Normalise = Callable[[Any], Any]
+
+
+class Agent(Protocol):
+    """What is judged: an agent of Stable-Baselines3."""
+
+    def predict(self, observation: Any, *, deterministic: bool = False) -> tuple[Any, Any]:
+        """Returns the action for an observation, and the next hidden state."""
+        ...
+
+
+@dataclass(frozen=True)
+class Played:
+    """One episode of T decisions."""
+
+    true_success: NDArray[np.bool_]
+    """`(T,)`, whether the task is done at the end of each decision."""
+    env_return: float
+    """Sum of the environment's own reward."""
+    learned_return: float
+    """Sum of the learned reward; NaN without a reward model."""
+    progress: NDArray[np.float64]
+    """`(T,)`, the model's scores; NaN without one."""
+    success: NDArray[np.float64]
+    """As `progress`."""
+    frames: NDArray[np.uint8] | None = None
+    """uint8 `(T, H, W, 3)` where they were asked for."""
+
+    @property
+    def solved(self) -> bool:
+        """Whether the task was done at the end of any decision."""
+        return bool(self.true_success.any())
+
+
+def play(
+    agent: Agent, env: gym.Env[Any, Any], seed: int, normalise: Normalise | None = None, frames: bool = False
+) -> Played:
+    """Plays one episode with the deterministic policy.
+
+    Args:
+        agent: Who plays.
+        env: Where; its `info["is_success"]` is the truth.
+        seed: Of the episode.
+        normalise: How the agent's observations were normalised, if they were.
+        frames: Whether to keep the pictures.
+
+    Returns:
+        The episode.
+    """
+    observation, _ = env.reset(seed=seed)
+    truth, own, learned, progress, success, pictures = [], [], [], [], [], []
+    over = False
+    while not over:
+        seen = observation if normalise is None else normalise(observation)
+        action, _ = agent.predict(seen, deterministic=True)
+        observation, reward, terminated, truncated, info = env.step(action)
+        over = terminated or truncated
+        truth.append(bool(info["is_success"]))
+        scored = "robometer/progress" in info
+        own.append(float(info["env_reward"] if scored else reward))
+        learned.append(float(reward) if scored else np.nan)
+        progress.append(info.get("robometer/progress", np.nan))
+        success.append(info.get("robometer/success", np.nan))
+        if frames:
+            pictures.append(env.render())
+    return Played(
+        np.array(truth),
+        float(np.sum(own)),
+        float(np.sum(learned)),
+        np.array(progress),
+        np.array(success),
+        np.array(pictures) if frames else None,
+    )
+
+
+def judge(
+    agent: Agent, env: gym.Env[Any, Any], episodes: int, normalise: Normalise | None = None
+) -> list[Played]:
+    """Plays the episodes by which an agent is judged, the same start states each time.
+
+    Args:
+        agent: Who plays.
+        env: Where.
+        episodes: How many.
+        normalise: How the agent's observations were normalised, if they were.
+
+    Returns:
+        The episodes.
+    """
+    return [play(agent, env, FIRST_SEED + i, normalise) for i in range(episodes)]
+
+
+def summarise(episodes: Sequence[Played], threshold: float) -> dict[str, float]:
+    """Turns judged episodes into the columns of a curve.
+
+    Args:
+        episodes: At least one.
+        threshold: Success score from which the reward model counts a frame as done, in (0, 1]; NaN without a
+            reward model.
+
+    Returns:
+        Numbers by column of `runs.CURVE_COLUMNS`; the counts of the success head are 0 without a model.
+    """
+    truth = np.concatenate([episode.true_success for episode in episodes])
+    said = np.concatenate([episode.success for episode in episodes]) >= threshold  # False where NaN
+    known = np.isfinite(threshold)
+    return {
+        "true_success": float(np.mean([episode.solved for episode in episodes])),
+        "true_success_last": float(np.mean([episode.true_success[-1] for episode in episodes])),
+        "env_return": float(np.mean([episode.env_return for episode in episodes])),
+        "learned_return": float(np.mean([episode.learned_return for episode in episodes])),
+        "final_progress": float(np.mean([episode.progress[-1] for episode in episodes])),
+        "head_true_positive": int((said & truth).sum() * known),
+        "head_false_positive": int((said & ~truth).sum() * known),
+        "head_true_negative": int((~said & ~truth).sum() * known),
+        "head_false_negative": int((~said & truth).sum() * known),
+    }

@@ -1,0 +1,98 @@
+"""The environments of a training run: those that the agent learns in, and the one that judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.wrappers import TransformReward
+
+from robometer_rl import RobometerReward, ShareFrames, VecRobometerReward, make_env
+from robometer_rl.envs.extras import naming_extras
+from robometer_rl.envs.tasks import get_task
+
+from .learners import hyperparameters, restore_normaliser, split_normalize
+from .runs import RunConfig
+
+with naming_extras():
+    from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecMonitor
+
+__all__ = ["ground_truth", "judging_env", "training_envs"]
+
+
+def _options(config: RunConfig) -> dict[str, Any]:
+    reward = "dense" if config.reward == "dense" else "sparse"
+    return {"reward": reward, "horizon": config.horizon, "action_repeat": config.action_repeat}
+
+
+def _nothing(reward: Any) -> float:
+    return 0.0
+
+
+def _makers(config: RunConfig, session: int) -> list[Callable[[], gym.Env[Any, Any]]]:
+    def maker(row: int) -> Callable[[], gym.Env[Any, Any]]:
+        def make() -> gym.Env[Any, Any]:
+            # A resumed run must not replay the start states it began with.
+            seed = config.seed + 1_000 * row + 100_000 * session
+            env: gym.Env[Any, Any] = make_env(config.env, seed=seed, **_options(config))
+            return TransformReward(env, _nothing) if config.reward == "none" else ShareFrames(env)
+
+        return make
+
+    return [maker(row) for row in range(config.n_envs)]
+
+
+def training_envs(config: RunConfig, session: int = 0, normaliser: Path | None = None) -> VecEnv:
+    """Makes the environments that the agent learns in.
+
+    Args:
+        config: The run; with several environments they run in worker processes.
+        session: How often the run was started before.
+        normaliser: A `VecNormalize` of a checkpoint, where the learner uses one.
+
+    Returns:
+        `VecNormalize(VecMonitor(VecRobometerReward(...)))`, without what the run does not use.
+    """
+    makers = _makers(config, session)
+    venv: VecEnv = DummyVecEnv(makers) if config.n_envs == 1 else SubprocVecEnv(makers)
+    values, normalize = split_normalize(hyperparameters(config))
+    if config.reward == "robometer":
+        venv = VecRobometerReward(
+            venv,
+            get_task(config.env).sentence,
+            config.model,
+            shaping=config.shaping,
+            gamma=float(values["gamma"]),
+            score_every=config.score_every,
+        )
+    venv = VecMonitor(venv, info_keywords=("is_success",))
+    return venv if normalize is None else restore_normaliser(normaliser, venv, normalize)
+
+
+def judging_env(config: RunConfig) -> gym.Env[Any, Any]:
+    """Makes the separate environment in which agents are judged by true success.
+
+    Where the run learns from the reward model, its scores are taken here too, for the record; they decide
+    nothing.
+
+    Args:
+        config: The run.
+
+    Returns:
+        The environment; its `info["is_success"]` is the truth.
+    """
+    env = make_env(config.env, **_options(config))
+    if config.reward != "robometer":
+        return env
+    return RobometerReward(env, get_task(config.env).sentence, config.model, shaping=config.shaping)
+
+
+def ground_truth(config: RunConfig) -> dict[str, float | bool]:
+    """Every way by which ground truth enters reward or termination of a run; all 0 or False without any."""
+    return {
+        "env_weight": 1.0 if config.reward in ("sparse", "dense") else 0.0,
+        "true_success_bonus": 0.0,
+        "terminate_on_true_success": False,
+    }

@@ -1,0 +1,256 @@
+"""A training run: its files, its end, what a kill leaves, what a full disk leaves, what it refuses."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tyro
+
+from robometer_rl import cli
+from robometer_rl.experiments import train as training
+from robometer_rl.experiments.learners import hyperparameters, load_checkpoint, make_learner, save_checkpoint
+from robometer_rl.experiments.runs import CURVE_COLUMNS, RunConfig, RunFolder
+from robometer_rl.experiments.train import TrainCommand, command_of, train
+from robometer_rl.experiments.train_callback import read_curve
+from robometer_rl.experiments.train_worlds import training_envs
+from robometer_rl.scorer import UnseenWorldWarning
+
+SMALL = json.dumps({"learning_starts": 10, "batch_size": 8, "gradient_steps": 1, "buffer_size": 500})
+TINY = RunConfig(
+    env="metaworld/door-open-v3", reward="sparse", steps=300, horizon=50, action_repeat=5,
+    eval_every=100, eval_episodes=1, overrides=SMALL,
+)  # fmt: skip
+
+
+def carry_out(config: RunConfig, out: Path, **options: Any) -> tuple[Any, RunFolder]:
+    return train(TrainCommand(config, out, **options)), RunFolder(out / config.run_id)
+
+
+# Runs.
+
+
+@pytest.mark.parametrize("reward", ["robometer", "sparse", "dense", "none"])
+def test_a_run_leaves_a_curve_a_result_and_the_best_agent(reward: Any, tmp_path: Path) -> None:
+    config = replace(TINY, reward=reward)
+    result, folder = carry_out(config, tmp_path)
+    assert result.env_steps == 300
+    assert result.sessions == 1
+    assert json.loads(folder.result.read_text()) == asdict(result)
+    rows = read_curve(folder.curve)
+    assert [row["env_steps"] for row in rows] == [100, 200, 300]
+    assert tuple(rows[0]) == CURVE_COLUMNS
+    assert folder.best_model.exists()
+    assert not folder.checkpoint.exists()
+    assert folder.read_config() == config
+    learned = reward == "robometer"
+    assert all(np.isfinite(row["learned_return"]) == learned for row in rows)
+    assert all(sum(row[name] for name in row if name.startswith("head_")) == 10 * learned for row in rows)
+    assert (folder.videos / "wrong.mp4").exists() == learned
+    assert result.ground_truth["env_weight"] == (1.0 if reward in ("sparse", "dense") else 0.0)
+    if reward == "none":
+        assert all(row["train_learned_return"] == 0.0 for row in rows)
+
+
+def test_a_run_that_is_done_is_only_reported(tmp_path: Path) -> None:
+    first, folder = carry_out(TINY, tmp_path)
+    before = folder.curve.stat().st_mtime_ns
+    again, _ = carry_out(TINY, tmp_path)
+    assert again == first
+    assert folder.curve.stat().st_mtime_ns == before
+
+
+def test_ppo_in_worker_processes_with_a_normaliser(tmp_path: Path) -> None:
+    small = json.dumps({"n_steps": 10, "batch_size": 10, "n_epochs": 1})
+    config = replace(TINY, algo="ppo", reward="robometer", n_envs=2, steps=200, overrides=small)
+    result, folder = carry_out(config, tmp_path, videos=False)
+    assert result.env_steps == 200
+    assert [row["env_steps"] for row in read_curve(folder.curve)] == [100, 200]
+
+
+def test_a_solved_run_stops_and_its_curve_is_held_and_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from robometer_rl.experiments import train_callback
+
+    perfect = {name: 0.0 for name in CURVE_COLUMNS if name.startswith(("head_", "env_r", "learned", "final"))}
+    perfect |= {"true_success": 1.0, "true_success_last": 1.0}
+    monkeypatch.setattr(train_callback, "summarise", lambda episodes, threshold: perfect)
+    config = replace(TINY, steps=600, stop_when_solved=True)
+    result, folder = carry_out(config, tmp_path, videos=False)
+    assert result.solved
+    assert result.env_steps == 300
+    rows = read_curve(folder.curve)
+    assert [row["env_steps"] for row in rows] == [100, 200, 300, 400, 500, 600]
+    assert [row["held"] for row in rows] == [0, 0, 0, 1, 1, 1]
+
+
+# Interruptions.
+
+
+def start(config: RunConfig, out: Path) -> subprocess.Popen[str]:
+    words = [*command_of(config), "--out", str(out), "--checkpoint-every", "50", "--no-videos"]
+    program = [sys.executable, "-m", "robometer_rl.cli", *words]
+    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def await_checkpoint(folder: RunFolder, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 60
+    while not list(folder.checkpoint.glob("0*/state.json")):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end, "no checkpoint within a minute"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_same_command_goes_on_after(number: signal.Signals, tmp_path: Path) -> None:
+    config = replace(TINY, steps=700)
+    folder = RunFolder(tmp_path / config.run_id)
+    process = start(config, tmp_path)
+    await_checkpoint(folder, process)
+    process.send_signal(number)
+    output = process.communicate(timeout=60)[0]
+    assert not folder.done
+    if number == signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130
+        assert "the same command goes on from here" in output
+    process = start(config, tmp_path)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    assert "going on from" in output
+    result = json.loads(output.splitlines()[-1])
+    assert result["env_steps"] == 700
+    assert result["sessions"] == 2
+    steps = [row["env_steps"] for row in read_curve(folder.curve)]
+    assert steps == list(range(100, 800, 100))
+
+
+def test_a_checkpoint_brings_back_weights_buffer_and_state(tmp_path: Path) -> None:
+    agent = make_learner(TINY, training_envs(TINY), "cpu")
+    agent.learn(25)
+    save_checkpoint(tmp_path, agent, {"sessions": 1})
+    loaded = load_checkpoint(tmp_path, TINY, lambda normaliser: training_envs(TINY, 1, normaliser), "cpu")
+    assert loaded is not None
+    again, state = loaded
+    assert state == {"sessions": 1}
+    assert again.num_timesteps == 25
+    for ours, theirs in zip(again.policy.parameters(), agent.policy.parameters(), strict=True):
+        assert (ours == theirs).all()
+    ours, theirs = again.replay_buffer, agent.replay_buffer  # type: ignore[attr-defined]
+    assert ours.pos == theirs.pos == 25
+    assert (ours.observations[:25] == theirs.observations[:25]).all()
+    assert (ours.rewards[:25] == theirs.rewards[:25]).all()
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The disk refuses larger files, as a full one does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_leaves_the_previous_checkpoint_whole(tmp_path: Path) -> None:
+    agent = make_learner(TINY, training_envs(TINY), "cpu")
+    agent.learn(5)
+    save_checkpoint(tmp_path, agent, {"sessions": 1})
+    agent.num_timesteps = 10
+    with files_of_at_most(100_000), pytest.raises(OSError, match="the previous one stands") as caught:
+        save_checkpoint(tmp_path, agent, {"sessions": 2})
+    assert caught.value.errno in (errno.EFBIG, errno.ENOSPC)
+    assert [path.name for path in tmp_path.iterdir()] == ["000000005"]
+    loaded = load_checkpoint(tmp_path, TINY, lambda normaliser: training_envs(TINY, 1, normaliser), "cpu")
+    assert loaded is not None
+    assert loaded[1] == {"sessions": 1}
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"env": "metaworld/drawr-open-v3"}, "drawer-open-v3"),
+        ({"algo": "td3"}, "algo='td3' is unknown; choose one of sac, ppo"),
+        ({"reward": "robomter"}, "choose one of robometer, sparse, dense, none"),
+        ({"shaping": "sum"}, "choose one of progress\\+success"),
+        ({"steps": 0}, "steps=0 must be a whole number of at least 1"),
+        ({"overrides": "{gamma: 1}"}, "is not JSON"),
+        ({"overrides": "[1]"}, "must be a JSON object"),
+    ],
+)
+def test_a_wrong_run_is_refused_before_it_starts(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        replace(TINY, **change)
+
+
+def test_an_unknown_hyperparameter_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'gama' is not in sac.yaml; choose from .*gamma"):
+        hyperparameters(replace(TINY, overrides='{"gama": 0.9}'))
+
+
+def test_the_command_line_lists_valid_choices(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert cli.main(["train", "--env", "metaworld/nothing-v3", "--out", str(tmp_path)]) == 2
+    assert "metaworld/nothing-v3" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--algo", "td3"])
+    assert "sac" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / TINY.run_id)
+    folder.path.mkdir()
+    folder.config.write_text(json.dumps({**asdict(TINY), "horizon": 99}))
+    with pytest.raises(ValueError, match="differs in horizon; choose another --out"):
+        carry_out(TINY, tmp_path)
+
+
+# Commands and ids.
+
+
+def test_the_command_repeats_the_run() -> None:
+    config = replace(TINY, stop_when_solved=True, seed=3, shaping="delta")
+    words = command_of(config)
+    assert words[0] == "train"
+    assert tyro.cli(TrainCommand, args=words[1:]).run == config
+
+
+def test_the_id_is_the_same_in_every_process_and_another_for_every_change() -> None:
+    program = "from robometer_rl.experiments.runs import RunConfig; print(RunConfig(seed=1).run_id)"
+    environment = {**os.environ, "PYTHONHASHSEED": "7"}
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment
+    )
+    assert said.stdout.strip() == RunConfig(seed=1).run_id
+    assert len({RunConfig(seed=1).run_id, RunConfig(seed=2).run_id, RunConfig(seed=1, steps=7).run_id}) == 3
+
+
+def test_an_unseen_world_is_told_once_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from robometer_rl import scorer
+
+    monkeypatch.setattr(scorer, "_warned", set())
+    config = replace(TINY, env="metaworld/door-close-v3", reward="robometer", steps=100)
+    with pytest.warns(UnseenWorldWarning, match="door-close"):
+        carry_out(config, tmp_path, videos=False)
+    assert training.INTERRUPTED == 130
