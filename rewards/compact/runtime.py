@@ -190,19 +190,24 @@ class CompactStream:
         rows = self._rows(mask)
         if not self._started[rows].all():
             raise RuntimeError("push before reset: every episode needs a task first")
-        progress = np.full(self.n, np.nan, dtype=np.float32)
-        success = np.full(self.n, np.nan, dtype=np.float32)
+        if len(rows) == self.n:
+            return Scores(*self._advance(frames, rows, *self._modulation).cpu().numpy())
+        scores = np.full((2, self.n), np.nan, dtype=np.float32)
         if len(rows):
-            everyone = len(rows) == self.n
-            tokens = self._model.encode(frames if everyone else frames[rows])
-            scale, offset = self._modulation if everyone else self._modulation[:, rows]
-            is_first = self._cache.counts[rows] == 0
-            if is_first.any():
-                offset = offset.clone()
-                offset[is_first] += self._model.network.first_frame
-            scores = self._model._reader.step(self._cache, rows, torch.addcmul(offset, tokens, scale))
-            progress[rows], success[rows] = scores.cpu().numpy()
-        return Scores(progress, success)
+            scale, offset = self._modulation[:, rows]
+            scores[:, rows] = self._advance(frames[rows], rows, scale, offset).cpu().numpy()
+        return Scores(*scores)
+
+    def _advance(
+        self, frames: NDArray[np.uint8], rows: NDArray[np.int64], scale: Tensor, offset: Tensor
+    ) -> Tensor:
+        """Add a frame to each of m episodes `rows`; progress and success `(2, m)`."""
+        is_first = self._cache.counts[rows] == 0
+        if is_first.any():
+            offset = offset.clone()
+            offset[is_first] += self._model.network.first_frame
+        tokens = torch.addcmul(offset, self._model.encode(frames), scale)  # (m, C)
+        return self._model._reader.step(self._cache, rows, tokens)
 
 
 def _to_scores(logits: VideoLogits) -> Scores:

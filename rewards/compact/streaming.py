@@ -176,15 +176,17 @@ class StreamReader:
             Progress and success in [0, 1], float `(2, m)`.
         """
         slots = np.where(cache.counts[rows] == 0, 0, 1 + cache.turns[rows] % self._window)
-        index = torch.from_numpy(rows).to(x.device)
-        places = torch.from_numpy(slots).to(x.device)
-        if not cache.readable[rows, slots].all():
+        everyone = len(rows) == len(cache.counts)
+        level = everyone and bool((slots == slots[0]).all())
+        new = not cache.readable[rows, slots].all()
+        if new or not level:
+            index = torch.from_numpy(rows).to(x.device)
+            places = torch.from_numpy(slots).to(x.device)
+        if new:
             cache.readable[rows, slots] = True
             cache.mask[index, 0, 0, places] = 0.0
         cache.counts[rows] += 1
         cache.turns[rows] += 1
-        everyone = len(rows) == len(cache.counts)
-        level = everyone and bool((slots == slots[0]).all())
         slot = int(slots[0])
         used = -(-(1 + self._window + int(cache.words[rows].max())) // _ALIGN) * _ALIGN
         mask = cache.mask[..., :used] if everyone else cache.mask[index, ..., :used]
