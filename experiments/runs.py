@@ -125,8 +125,17 @@ class RunConfig:
 
     @property
     def run_id(self) -> str:
-        """Name and hash of the configuration: equal for equal configurations, in every process."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        """Name and hash of the configuration: equal for equal configurations, in every process.
+
+        Only what differs from the defaults is hashed, so that a field that is added later, at a default that
+        means what was before, leaves the ids of earlier runs as they are.
+        """
+        changed = {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if getattr(self, item.name) != item.default
+        }
+        text = json.dumps(changed, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         task = self.env.rsplit("/", 1)[-1]
         return f"{task}-{self.algo}-{self.reward}-s{self.seed}-{digest}"
