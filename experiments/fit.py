@@ -79,6 +79,8 @@ class FitConfig:
     """In a success, frames from this progress up to the success get no success label. Robometer leaves out
     those from 0.5 up to its success cutoff. Here the simulator tells success exactly, so by default (1) every
     frame has a label: a head that is not told where the end is fires early."""
+    preference: bool = True
+    """Train by preference too; without it the model is the progress-only one of the ablation."""
     device: str = "cpu"
     """torch device."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -274,10 +276,11 @@ def _train(
             losses = batch_losses(
                 run.network, run.tokenizer, batch, config.augment, config.noise, run.generator, precision
             )
-            if not bool(torch.isfinite(losses.total)):
+            total = losses.total if config.preference else losses.progress + losses.success
+            if not bool(torch.isfinite(total)):
                 raise FloatingPointError(f"the loss of step {run.step} is {losses}: lower the learning rate")
             run.optimizer.zero_grad(set_to_none=True)
-            losses.total.backward()
+            total.backward()
             torch.nn.utils.clip_grad_norm_(run.network.parameters(), config.grad_clip)
             run.optimizer.step()
             run.average.update_parameters(run.network)

@@ -15,8 +15,8 @@ __all__ = ["check_model_spec", "load_reward_model"]
 
 _ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _CHOICES = (
-    '"compact" (the bundled model), a local checkpoint folder with a config.json, '
-    'or an entry point "package.module:Factory"'
+    '"compact" (the bundled model), "random" (its network untrained, a control), a local checkpoint folder '
+    'with a config.json, or an entry point "package.module:Factory"'
 )
 _MEMBERS = ("score", "prefer", "stream", "success_threshold", "trained_worlds")
 
@@ -35,7 +35,7 @@ def check_model_spec(spec: object) -> tuple[str, dict[str, Any]]:
         ValueError: The dict has no name, or no model has this name.
     """
     name, options = _split(spec)
-    if name == "compact" or _ENTRY_POINT.fullmatch(name):
+    if name in ("compact", "random") or _ENTRY_POINT.fullmatch(name):
         return name, options
     folder = Path(name).expanduser()
     if name and folder.is_dir():
@@ -70,8 +70,9 @@ def load_reward_model(spec: str | Mapping[str, Any]) -> RewardModel:
     """Loads the reward model that a spec names.
 
     Args:
-        spec: `"compact"`, a local checkpoint folder, or an entry point `"package.module:Factory"`;
-            or a dict `{"name": <one of these>, **kwargs}` whose other keys go to the loader.
+        spec: `"compact"`, `"random"` (the same network untrained, a control), a local checkpoint folder, or
+            an entry point `"package.module:Factory"`; or a dict `{"name": <one of these>, **kwargs}` whose
+            other keys go to the loader.
 
     Returns:
         The model.
@@ -86,6 +87,10 @@ def load_reward_model(spec: str | Mapping[str, Any]) -> RewardModel:
         from .compact import load_compact
 
         return load_compact(**options)
+    if name == "random":
+        from .compact.control import load_random
+
+        return load_random(**options)
     if _ENTRY_POINT.fullmatch(name):
         return _from_entry_point(name, options)
     from .compact import load_compact

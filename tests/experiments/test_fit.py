@@ -73,6 +73,15 @@ def test_fit_writes_a_checkpoint_that_scores(config: FitConfig) -> None:
     assert list((config.out / "tensorboard").iterdir())
 
 
+def test_without_preference_its_head_stays_as_it_was_and_the_others_learn(config: FitConfig) -> None:
+    folder = fit(replace(config, preference=False), "robometer-rl fit", quiet())
+    assert config.start is not None
+    before, after = (load_checkpoint(path).network.state_dict() for path in (config.start, folder))
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert {"progress_head", "success_head", "decoder", "encoder"} <= changed
+    assert not {"preference_head", "preference"} & changed
+
+
 def test_fit_takes_frames_of_any_size(config: FitConfig) -> None:
     rows, columns = np.arange(40) % 32, np.arange(60) % 32
     for task in TASKS:

@@ -99,3 +99,17 @@ def test_an_entry_point_needs_no_torch(tmp_path: Path) -> None:
         "sys.exit(', '.join({'torch', 'transformers', 'mujoco'} & set(sys.modules)) or None)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+def test_the_control_has_the_bundled_shape_and_knows_nothing() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3), dtype=np.uint8)
+    first, again, other = (load_reward_model({"name": "random", "seed": seed}) for seed in (0, 0, 1))
+    bundled = load_reward_model("compact")
+    scores = first.score(frames, "open the door")
+    assert scores.progress.tolist() == again.score(frames, "open the door").progress.tolist()
+    assert scores.progress.tolist() != other.score(frames, "open the door").progress.tolist()
+    assert scores.progress.tolist() != bundled.score(frames, "open the door").progress.tolist()
+    assert first.trained_worlds == ("*",)
+    assert first.success_threshold == bundled.success_threshold
+    with pytest.raises(TypeError, match="sead"):
+        load_reward_model({"name": "random", "sead": 1})
