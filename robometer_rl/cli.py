@@ -41,6 +41,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "evaluate": Command("robometer_rl.experiments.evaluate", "measure a reward model on held-out episodes"),
     "train": Command("robometer_rl.experiments.train", "train an agent and judge it by true success"),
+    "sweep": Command(
+        "robometer_rl.experiments.sweep", "run many trainings: tasks x rewards x seeds, resumable"
+    ),
     "bench": Command("robometer_rl.experiments.bench", "measure what a wrapped step costs, and the memory"),
 }
 
