@@ -46,9 +46,11 @@ def test_labels_of_the_kinds() -> None:
     assert to_training_episode(little, 0.8, has_inverse=True).inverse_success is None
     other = to_training_episode(make_episode(TASKS[0], "other_task", 0), 0.8, has_inverse=True)
     assert (other.progress == 0).all()
-    lucky = replace(make_episode(TASKS[0], "stalled", 0), kind="other_task")
-    unlabelled = np.isnan(to_training_episode(lucky, 0.8, has_inverse=True).progress)
-    np.testing.assert_array_equal(unlabelled, lucky.quality > 0.1)
+    for kind in ("other_task", "random"):
+        lucky = replace(make_episode(TASKS[0], "stalled", 0), kind=kind)
+        progress = to_training_episode(lucky, 0.8, has_inverse=True).progress
+        np.testing.assert_array_equal(np.isnan(progress), lucky.quality > 0.1)
+        assert (progress[lucky.quality <= 0.1] == 0).all()
 
 
 def test_learning_rate_by_hand() -> None:
