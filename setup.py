@@ -33,7 +33,7 @@ setup(
         "robometer_rl": ["py.typed"],
         "robometer_rl.rewards": ["weights/*/*"],
         "robometer_rl.envs": ["*.json"],
-        "robometer_rl.experiments": ["hyperparameters/*.yaml", "sweeps/*.yaml"],
+        "robometer_rl.experiments": ["*.css", "*.js", "hyperparameters/*.yaml", "sweeps/*.yaml"],
     },
     include_package_data=False,
 )

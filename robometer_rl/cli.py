@@ -44,6 +44,7 @@ COMMANDS: dict[str, Command] = {
     "sweep": Command(
         "robometer_rl.experiments.sweep", "run many trainings: tasks x rewards x seeds, resumable"
     ),
+    "report": Command("robometer_rl.experiments.report", "one HTML page and PNGs from a folder of runs"),
     "bench": Command("robometer_rl.experiments.bench", "measure what a wrapped step costs, and the memory"),
 }
 

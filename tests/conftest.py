@@ -36,6 +36,8 @@ def _load(name: str, file: str) -> ModuleType:
 
 _FAKES = _load("robometer_test_fakes", "fakes.py")
 _load("robometer_test_episodes", "episodes.py")
+_load("robometer_test_runs", "runs.py")
+_load("robometer_test_browser", "browser.py")
 
 
 @pytest.fixture
