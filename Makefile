@@ -28,7 +28,9 @@ venv: $(VENV)/gl-backend  ## Set everything up: .venv, dependencies, a GL backen
 demo: venv  ## Score an expert, a half-way and a random episode in two worlds.
 	$(WITH_GL) $(BIN)/robometer-rl demo
 
+# Without a browser its own test fails and says what to install; the others run all the same.
 test: venv  ## Run the tests.
+	@test -e $(VENV)/browser || .ci/setup-browser >$(VENV)/browser || rm $(VENV)/browser
 	$(WITH_GL) $(BIN)/pytest $(PYTEST_ARGS) </dev/null
 
 lint: $(VENV)/installed  ## Check style and formatting.
