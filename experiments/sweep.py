@@ -8,7 +8,6 @@ stopped, and resumable.
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from rich.live import Live
 
 from .runs import RunConfig
 from .sweep_file import find_sweep, read_sweep, run_words
-from .sweep_local import LocalEngine, cores_of_this_process
+from .sweep_local import LocalEngine, cores_of_this_process, memory_of_this_process
 from .sweep_loop import Board, Engine, Loop, Stop
 from .sweep_manifest import MANIFEST, Manifest, exclusive, load, open_manifest
 from .sweep_process import LOG, PROGRAM, Job
@@ -163,7 +162,7 @@ def _engine(config: SweepConfig, out: Path) -> Engine:
     cores = cores_of_this_process()
     most = max(len(cores) // config.cpus, 1)
     if config.memory_gb is not None:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+        memory = memory_of_this_process() / 1e9
         fits = int((memory - _KEEP_FREE_GB) / config.memory_gb)
         if fits < 1:
             raise ValueError(f"--memory-gb {config.memory_gb:g} is more than this machine's {memory:.1f} GB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,16 +10,34 @@ from pathlib import Path
 from .sweep_loop import Event
 from .sweep_process import Busy, Job, Outcome, RunProcess, end_holder
 
-__all__ = ["LocalEngine", "cores_of_this_process"]
+__all__ = ["LocalEngine", "cores_of_this_process", "memory_of_this_process"]
 
+CONTROL_GROUP = Path("/sys/fs/cgroup")
 _CANNOT_START = 127
 
 
 def cores_of_this_process() -> list[int]:
-    """Returns the cores that this process may use; a container or `taskset` may have left it a few."""
+    """Returns the cores that this process may use: `taskset` and containers leave it a few of them."""
+    cores = list(range(os.cpu_count() or 1))
     if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
+        cores = sorted(os.sched_getaffinity(0))
+    quota, _, period = _limit_of_container("cpu.max").partition(" ")
+    return cores[: max(math.ceil(int(quota) / int(period)), 1)] if quota.isdigit() else cores
+
+
+def memory_of_this_process() -> int:
+    """Returns the bytes of memory that all processes here may use together."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = _limit_of_container("memory.max")
+    return min(memory, int(limit)) if limit.isdigit() else memory
+
+
+def _limit_of_container(name: str) -> str:
+    """A limit of the control group (version 2), "max" or empty where there is none."""
+    try:
+        return (CONTROL_GROUP / name).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 class LocalEngine:

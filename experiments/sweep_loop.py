@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Literal, Protocol
@@ -165,8 +165,10 @@ class Loop:
                 self._listen()
                 time.sleep(_TICK)
         finally:
-            self._wind_down()
-            self._engine.close()
+            try:
+                self._wind_down()
+            finally:
+                self._engine.close()
         if self._stop.asked and any(entry.state == "waiting" for entry in self._manifest.entries):
             raise KeyboardInterrupt
 
@@ -183,7 +185,7 @@ class Loop:
         for event in events:
             entry = self._entries[event.run_id]
             note = getattr(self, f"_{event.kind}")(entry, event)
-            self._manifest.save()
+            self._save()
             self._board.changed(entry, note)
         self._board.refresh()
 
@@ -255,4 +257,9 @@ class Loop:
                 time.sleep(_TICK)
         for run_id in self._active:
             self._entries[run_id].state = "waiting"
-        self._manifest.save()
+        self._save()
+
+    def _save(self) -> None:
+        """Writes the manifest; while all is stopped, a disk that is full must not cost the checkpoints."""
+        with suppress(OSError) if self._stopping else nullcontext():
+            self._manifest.save()

@@ -200,7 +200,8 @@ def _environment(cpus: int) -> dict[str, str]:
     threads = dict.fromkeys(_THREADS, str(cpus))
     # Mesa's software renderer: 0 draws in the calling thread, which on one core is the quickest.
     threads["LP_NUM_THREADS"] = str(cpus if cpus > 1 else 0)
-    return {**os.environ, **threads, "PYTHONUNBUFFERED": "1"}
+    # `python -m` would look for packages in the working directory first, which `robometer-rl` does not.
+    return {**os.environ, **threads, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
 
 
 def _memory(session: int) -> int:

@@ -2,7 +2,8 @@
 
 The machines need this package, the extra `ray`, and the same versions of Python and Ray. They need no shared
 disk: a run begins with the files that the folder of the sweep has, its checkpoint among them, and what
-changes comes back every few seconds. Where the folder is the same on both sides, nothing is sent.
+changes comes back every few seconds. Where the folder is the same on both sides, nothing is sent. Paths in
+a sweep file, such as that of a checkpoint to score with, are those of the nodes, and should be absolute.
 """
 
 from __future__ import annotations

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tyro
 
 from robometer_rl.cli import main
-from robometer_rl.experiments import sweep_process
 from robometer_rl.experiments.runs import RunConfig, RunFolder, write_json
 from robometer_rl.experiments.sweep import SweepConfig, sweep
-from robometer_rl.experiments.sweep_local import cores_of_this_process
+from robometer_rl.experiments.sweep_manifest import Manifest
 
 PROGRAM = ("python", str(Path(__file__).with_name("sweep_program.py")))
 DRIVER = f"""
@@ -123,14 +121,6 @@ def test_runs_all_and_skips_what_is_done(
     assert "2 of 2 runs done" in capsys.readouterr().out
 
 
-def test_each_run_has_cores_of_its_own_and_no_more_threads(file: Path, tmp_path: Path) -> None:
-    sweep(SweepConfig(file, tmp_path / "out", workers=2), PROGRAM)
-    results = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").glob("*/result.json"))]
-    assert [result["threads"] for result in results] == ["1", "1"]
-    cores = cores_of_this_process()
-    assert [result["cores"] for result in results] == [[cores[0]], [cores[1 % len(cores)]]]
-
-
 def test_failures_are_tried_again_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = acting(tmp_path, "fail", "fail once", "wrong", "nothing")
     assert sweep(SweepConfig(file, tmp_path / "out", retries=2), PROGRAM) == 1
@@ -161,16 +151,6 @@ def test_failures_are_tried_again_and_reported(tmp_path: Path, capsys: pytest.Ca
         "wrong": 2,
         "nothing": 4,
     }
-
-
-def test_a_run_over_its_memory_is_ended_with_that_reason(tmp_path: Path) -> None:
-    config = SweepConfig(acting(tmp_path, "eat", ""), tmp_path / "out", memory_gb=0.2, retries=0)
-    assert sweep(config, PROGRAM) == 1
-    rows = by_act(tmp_path / "out")
-    assert rows[""]["state"] == "done"
-    assert rows["eat"]["state"] == "failed"
-    assert "GB used, the limit is 0.2 GB (--memory-gb)" in rows["eat"]["error"]
-    assert not any(lives(pid) for pid in pids(tmp_path / "out"))
 
 
 def test_a_program_that_is_not_there_fails_the_run(file: Path, tmp_path: Path) -> None:
@@ -346,52 +326,20 @@ def test_mistakes_in_a_file_are_one_line_and_nothing_runs(
     assert main(["sweep"]) == 2
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"workers": -1}, "workers should be at least 0"),
-        ({"cpus": 0}, "cpus should be at least 1"),
-        ({"memory_gb": 0.0}, "memory_gb should be a positive number"),
-        ({"memory_gb": float("nan")}, "memory_gb should be a positive number"),
-        ({"gpus": 1.0}, "--engine ray"),
-        ({"address": "auto"}, "--engine ray"),
-        ({"train": "--device cuda --seed 3"}, "--train has --seed, which is for the sweep file"),
-        ({"train": "--no-stop-when-solved"}, "--train has --no-stop-when-solved"),
-    ],
-)
-def test_senseless_options_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        SweepConfig(**options)
+def test_a_full_disk_does_not_cost_the_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, save = tmp_path / "out", Manifest.save
 
+    def fill(manifest: Manifest) -> None:
+        if any(log.exists() for log in out.glob("*/checkpoint/0*")):
+            raise OSError(28, "No space left on device")
+        save(manifest)
 
-def test_more_memory_than_there_is_is_refused(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--memory-gb 1e\\+06 is more than this machine's"):
-        sweep(SweepConfig(file, tmp_path / "out", memory_gb=1e6), PROGRAM)
-
-
-def test_ray_that_is_missing_names_its_extra(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "robometer_rl.experiments.sweep_ray", raising=False)
-    with pytest.raises(ImportError, match=r"pip install 'robometer-rl\[ray\]'"):
-        sweep(SweepConfig(file, tmp_path / "out", engine="ray"), PROGRAM)
-
-
-def test_the_command_line_reads_the_options() -> None:
-    words = ["seen", "--workers", "2", "--memory-gb", "4", "--engine", "ray", "--address", "10.0.0.1:6379"]
-    assert tyro.cli(SweepConfig, args=words) == SweepConfig(
-        Path("seen"), workers=2, memory_gb=4.0, engine="ray", address="10.0.0.1:6379"
-    )
-
-
-def test_a_run_hears_ctrl_c_even_where_its_sweep_was_started_deaf(tmp_path: Path) -> None:
-    """Shells start background work with SIGINT ignored, and Ray its workers; programs inherit that."""
-    code = "import os, signal; print(signal.getsignal(signal.SIGINT).__name__, os.sched_getaffinity(0))"
-    tether = Path(sweep_process.__file__).with_name("sweep_tether.py")
-    core = cores_of_this_process()[-1]
-    deaf = ["sh", "-c", 'trap "" INT; "$@"; exit $?', "sh", sys.executable, "-c"]
-    words = [sys.executable, str(tether), str(core), "PARENT", sys.executable, "-c", code]
-    starter = f"import os, subprocess; words = {words!r}; words[3] = str(os.getpid()); subprocess.run(words)"
-    done = subprocess.run([*deaf, starter], capture_output=True, text=True, check=True, timeout=20)
-    assert done.stdout.split(maxsplit=1) == ["default_int_handler", f"{{{core}}}\n"]
+    file = tmp_path / "two.yaml"
+    file.write_text("overrides: [{pause: 0.1}, {pause: 0.5}]\n")
+    monkeypatch.setattr(Manifest, "save", fill)
+    with pytest.raises(OSError, match="No space left"):
+        sweep(SweepConfig(file, out, workers=2), PROGRAM)
+    assert sum("stopped" in log for log in logs(out)) == 1
+    assert not any(lives(pid) for pid in pids(out))
+    monkeypatch.undo()
+    assert sweep(SweepConfig(file, out, workers=2), PROGRAM) == 0
