@@ -64,6 +64,8 @@ class Rewarder:
         self.finished: dict[int, Relabelled] = {}
         """By row, the rewards of the episodes that the last `advance` ended, where scored at their end."""
         self._scorer = Scorer(setup.spec, self.n, setup.cameras)
+        unknown = np.full(self.n, np.nan, dtype=np.float32)
+        self._unscored = Scores(unknown, unknown)
 
     @property
     def model(self) -> RewardModel:
@@ -122,13 +124,14 @@ class Rewarder:
         if begins.any():
             self._scorer.reset(self.tasks, begins)
         pushed = begins | due
-        scores = self._scorer.push(views, None if pushed.all() else pushed) if pushed.any() else None
-        if scores is not None and begins.any():
+        scores = self._unscored
+        if pushed.any():
+            scores = self._scorer.push(views, None if pushed.all() else pushed)
             self.book.begin(begins, scores)
         outcome = self.book.pay(
             facts.rows,
             due,
-            _unscored(self.n) if scores is None else scores,
+            scores,
             self.success_threshold,
             facts.env_reward,
             facts.terminated & facts.rows,
@@ -160,9 +163,8 @@ class EpisodeEndRewarder(Rewarder):
         self, begins: NDArray[np.bool_], facts: Facts, due: NDArray[np.bool_], views: Views
     ) -> Outcome:
         """Starts some episodes, keeps a step of others, and pays for those that this step ends."""
-        unknown = _unscored(self.n)
         if begins.any():
-            self.book.begin(begins, unknown)
+            self.book.begin(begins, self._unscored)
             for row in np.flatnonzero(begins):
                 self._tapes[row] = _Tape([view[row].copy() for view in views])
         for row in np.flatnonzero(facts.rows):
@@ -238,8 +240,3 @@ def check_rewards(reward: NDArray[np.float64], env_reward: NDArray[np.float64]) 
         raise ValueError(
             f"the reward is {reward[row]}, from env_reward={float(env_reward[row])!r}: it must be finite"
         )
-
-
-def _unscored(n: int) -> Scores:
-    unknown = np.full(n, np.nan, dtype=np.float32)
-    return Scores(unknown, unknown)

@@ -131,10 +131,11 @@ class EpisodeBook:
             rows: bool `(n,)`, the episodes that start.
             scores: Scores of shape `(n,)`; read in `rows`.
         """
-        self.progress[rows] = scores.progress[rows]
-        self.success[rows] = scores.success[rows]
-        self._clock[rows] = 0
-        self._streak[rows] = 0
+        if rows.any():
+            self.progress[rows] = scores.progress[rows]
+            self.success[rows] = scores.success[rows]
+            self._clock[rows] = 0
+            self._streak[rows] = 0
 
     def due(self, rows: NDArray[np.bool_], ended: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Advances the clocks by one step and tells which episodes are scored at it.

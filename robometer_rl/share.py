@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from .board import RESET, STEP, Board, Event
 from .frames import FrameGrabber, FrameSource
 from .scorer import world_of
+from .truth import named_success, read_success
 
 __all__ = ["FramePlan", "Joined", "ShareFrames"]
 
@@ -139,7 +140,7 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """
         observation, info = self.env.reset(seed=seed, options=options)
         if self._plan is not None:
-            info = self._with_truth(info)
+            info = named_success(info)
             self._clock = 0
             self._post(Event(RESET, self._grab(observation)))
         return observation, info
@@ -164,11 +165,9 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             observation, info = self.reset()
             return observation, 0.0, False, False, info
         observation, reward, terminated, truncated, info = self.env.step(action)
-        info = self._with_truth(info)
-        if plan.needs_truth and "is_success" not in info:
-            raise RuntimeError(missing_truth(info))
+        info = named_success(info)
+        success = read_success(info, plan.needs_truth)
         info["env_reward"] = float(reward)
-        success = bool(info.get("is_success", False))
         terminated = bool(terminated or (plan.terminate_on_true_success and success))
         truncated = bool(truncated)
         self._clock += 1
@@ -186,19 +185,3 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             self._board.post(self._row, event)
         elif event.kind == RESET:
             self._begun = event
-
-    @staticmethod
-    def _with_truth(info: dict[str, Any]) -> dict[str, Any]:
-        """Returns a copy of info in which success, where it is known, is called `is_success`."""
-        info = dict(info)
-        if "is_success" not in info and "success" in info:
-            info["is_success"] = bool(info["success"])
-        return info
-
-
-def missing_truth(info: Mapping[str, Any]) -> str:
-    """What to say where an option needs the true success and the environment does not tell it."""
-    return (
-        'true_success_bonus and terminate_on_true_success need info["is_success"], which this '
-        f"environment does not report (its info: {', '.join(sorted(map(str, info))) or 'nothing'})"
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, SupportsFloat
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -19,6 +19,7 @@ from .rewarder import Facts, make_rewarder
 from .rules import Fill, RewardConfig
 from .scorer import check_task, warn_if_unseen, world_of
 from .shaping import Mode
+from .truth import named_success, read_success
 
 __all__ = ["RobometerReward"]
 
@@ -203,7 +204,7 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             warn_if_unseen(self._rewarder.model, self._setup.spec, self.world)
         self._rewarder.advance(_ONE, Facts.none(1), _NONE, frames)
         self._running = True
-        return observation, self._report(info)
+        return observation, self._add_scores(named_success(info))
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Steps the environment and pays the learned reward.
@@ -222,8 +223,8 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         if not self._running:
             raise ResetNeeded("the episode is over or never began: call reset() before step()")
         observation, env_reward, terminated, truncated, info = self.env.step(action)
-        info = self._report(info)
-        success = self._true_success(info)
+        info = named_success(info)
+        success = read_success(info, self.config.needs_truth)
         facts = Facts(
             _ONE,
             np.array([float(env_reward)]),
@@ -235,7 +236,8 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         outcome = self._rewarder.advance(_NONE, facts, due, self._grab(observation) if due[0] else [])
         reward, terminated = float(outcome.reward[0]), bool(outcome.terminated[0])
         self._running = not (terminated or truncated)
-        info = self._report(info, env_reward)
+        info["env_reward"] = float(env_reward)
+        self._add_scores(info)
         for episode in self._rewarder.finished.values():
             info["robometer/rewards"] = episode.reward.astype(np.float32)
         return observation, reward, terminated, bool(truncated), info
@@ -259,21 +261,7 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     def _grab(self, observation: Any) -> list[NDArray[np.uint8]]:
         return [frame[None] for frame in self._grabber.grab(observation)]  # (1, H, W, 3) each
 
-    def _true_success(self, info: dict[str, Any]) -> bool:
-        if "is_success" not in info and self.config.needs_truth:
-            raise RuntimeError(
-                'true_success_bonus and terminate_on_true_success need info["is_success"], which this '
-                f"environment does not report (its info: {', '.join(sorted(map(str, info))) or 'nothing'})"
-            )
-        return bool(info.get("is_success", False))
-
-    def _report(self, info: dict[str, Any], env_reward: SupportsFloat | None = None) -> dict[str, Any]:
-        """Returns a copy of info with the scores; the caller's dict stays as it is."""
-        report = dict(info)
-        if env_reward is not None:
-            report["env_reward"] = float(env_reward)
-        if "is_success" not in report and "success" in report:
-            report["is_success"] = bool(report["success"])
-        report["robometer/progress"] = float(self._rewarder.progress[0])
-        report["robometer/success"] = float(self._rewarder.success[0])
-        return report
+    def _add_scores(self, info: dict[str, Any]) -> dict[str, Any]:
+        info["robometer/progress"] = float(self._rewarder.progress[0])
+        info["robometer/success"] = float(self._rewarder.success[0])
+        return info
