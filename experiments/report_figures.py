@@ -59,6 +59,11 @@ def _marker(group: Group) -> str:
     return _MARKERS[group.reward][group.variant % 6]
 
 
+def _bold(order: int) -> dict[str, Any]:
+    """Width and depth of a group's line: the first is on top and the thinnest, so that equal ones all show."""
+    return {"linewidth": min(1.8 + 0.7 * order, 4.0), "zorder": 10 - min(order, 6)}
+
+
 def _figure(width: float, height: float) -> Figure:
     """A figure that belongs to no window and no global state, in inches."""
     with naming_extras():
@@ -144,12 +149,12 @@ def draw_curves(curves: Sequence[tuple[Aggregate, Curve]], ylabel: str) -> bytes
     figure = _figure(_HALF, 3.5 + _head(labels, _HALF))
     axes = figure.subplots()
     handles = []
-    for one, (steps, interval) in curves:
+    for order, (one, (steps, interval)) in enumerate(curves):
         colour = colour_of(one.group)
         axes.fill_between(steps, interval.low, interval.high, color=colour, alpha=0.16, linewidth=0)
         every = max(1, len(steps) // 12)
-        (line,) = axes.plot(steps, interval.point, color=colour, linewidth=2.2, marker=_marker(one.group),
-                            markevery=every, markersize=6)  # fmt: skip
+        (line,) = axes.plot(steps, interval.point, color=colour, marker=_marker(one.group),
+                            markevery=every, markersize=6, **_bold(order))  # fmt: skip
         handles.append(line)
     _plain(axes, xlabel="environment steps", ylabel=ylabel, ylim=(-0.03, 1.03))
     _thousands(axes)
@@ -165,12 +170,12 @@ def draw_tasks(groups: Sequence[Group], tasks: Sequence[str]) -> bytes:
     figure, panels = _panels(len(tasks), 2.1, [group.label for group in groups])
     handles: dict[str, Any] = {}
     for axes, task in zip(panels, tasks, strict=True):
-        for group in groups:
+        for order, group in enumerate(groups):
             runs = group.by_task.get(task, [])
             for run in runs:
                 _thin(axes, run, colour_of(group))
             if runs:
-                (line,) = axes.plot(*mean_curve(runs), color=colour_of(group), linewidth=2.4)
+                (line,) = axes.plot(*mean_curve(runs), color=colour_of(group), **_bold(order))
                 handles.setdefault(group.label, line)
         _plain(axes, ylim=(-0.03, 1.03))
         axes.set_title(short(task), fontsize=10, loc="left")
@@ -198,13 +203,13 @@ def draw_profiles(profiles: Sequence[tuple[Aggregate, Interval]]) -> bytes:
     figure = _figure(_HALF, 3.2 + _head(labels, _HALF))
     axes = figure.subplots()
     handles = []
-    for one, interval in profiles:
+    for order, (one, interval) in enumerate(profiles):
         colour = colour_of(one.group)
         axes.fill_between(
             THRESHOLDS, interval.low, interval.high, color=colour, alpha=0.16, linewidth=0, step="post"
         )
-        (line,) = axes.step(THRESHOLDS, interval.point, color=colour, linewidth=2.2, where="post",
-                            marker=_marker(one.group), markevery=5, markersize=6)  # fmt: skip
+        (line,) = axes.step(THRESHOLDS, interval.point, color=colour, where="post", marker=_marker(one.group),
+                            markevery=5, markersize=6, **_bold(order))  # fmt: skip
         handles.append(line)
     label = "share of runs above it"
     _plain(axes, xlabel="final true success", ylabel=label, xlim=(0, 1), ylim=(-0.03, 1.03))
@@ -232,11 +237,20 @@ def draw_returns(groups: Sequence[Group], tasks: Sequence[str], alarms: dict[str
                 )
                 handles.setdefault(_FLAG if flagged else group.label, line)
         _plain(axes, ylim=(-0.06, 1.06))
+        _honest(axes)
         axes.set_title(short(task), fontsize=10, loc="left")
     figure.supxlabel("learned return of the evaluation episodes (each task on its own scale)", fontsize=10)
     figure.supylabel("true success", fontsize=10)
     _legend(figure, list(handles.values()), list(handles))
     return _png(figure)
+
+
+def _honest(axes: Axes) -> None:
+    """Keeps returns that hardly differ from filling the width as if they did."""
+    axes.ticklabel_format(axis="x", useOffset=False)
+    low, high = axes.get_xlim()
+    if high - low < 1:
+        axes.set_xlim((low + high) / 2 - 0.5, (low + high) / 2 + 0.5)
 
 
 def draw_alarms(runs: Sequence[Run]) -> bytes:

@@ -64,7 +64,8 @@ def number(value: float, digits: int = 2, css: str = "") -> Cell:
     """A number as a cell, a dash where it is NaN, thousands parted by commas."""
     if not isfinite(value):
         return Cell(DASH, float("nan"), css)
-    return Cell(f"{value:,.{digits}f}", value, css)
+    # Adding 0 makes of -0.0, which rounding leaves, a plain 0.
+    return Cell(f"{round(value, digits) + 0.0:,.{digits}f}", value, css)
 
 
 def share(interval: Interval) -> Cell:
@@ -86,7 +87,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], label: str)
         HTML.
     """
     head = "".join(
-        f'<th scope="col" aria-sort="none"{_class("number" if column.numeric else "")}>'
+        f'<th scope="col" aria-sort="none"{_class(_header(column))}>'
         f'<button type="button"{f" title={chr(34)}{escape(column.help)}{chr(34)}" if column.help else ""}>'
         f"{escape(column.name)}</button></th>"
         for column in columns
@@ -99,6 +100,11 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], label: str)
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>"
     )
+
+
+def _header(column: Column) -> str:
+    """Classes of a header; a long one may break its line."""
+    return " ".join(["number"] * column.numeric + ["long"] * (len(column.name) > 18))
 
 
 def _cell(column: Column, cell: Cell) -> str:

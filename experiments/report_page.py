@@ -18,6 +18,7 @@ from .report_videos import Clip
 from .report_words import (
     ALARM_RULE,
     GLOSSARY,
+    alarm_verdict,
     caveats,
     headline_truth,
     labels,
@@ -126,9 +127,9 @@ def _findings(found: Analysis) -> list[str]:
     if max(len(found.aggregates), len(against)) > FINDINGS:
         lines.append("The other groups are in the tables below.")
     if found.learned_runs:
-        count, total = len(found.flagged), plural(len(found.learned_runs), "learned run")
         which = names([f"{short(run.config.env)} seed {run.config.seed}" for run in found.flagged])
-        lines.append(f"Reward-hacking alarm: {count} of {total} flagged{f': {which}' if which else ''}.")
+        verdict = alarm_verdict(found).replace("None", "none", 1)
+        lines.append(f"Reward-hacking alarm: {verdict}{f' Look at {which}.' if which else ''}")
     if found.study.left_out:
         missing = plural(len(found.study.left_out), "run")
         lines.append(f"Not in these numbers: {missing}, listed under \N{LEFT DOUBLE QUOTATION MARK}Every "
@@ -235,19 +236,13 @@ def _tasks(found: Analysis, pictures: Pictures) -> str:
 def _alarm(found: Analysis, pictures: Pictures) -> str:
     if not found.learned_runs:
         return ""
-    count = len(found.flagged)
-    verdict = (
-        f"{plural(count, 'run')} of {len(found.learned_runs)} flagged: learned return up, true success flat."
-        if count
-        else f"None of {plural(len(found.learned_runs), 'learned run')} is flagged."
-    )
     caption = (
         "One line a run, from its first evaluation (hollow) to its last. A reward that leads to the task "
         "goes up to the right; a run that is paid for nothing creeps along the floor."
     )
     alt = "Learned return against true success by task"
     parts = [
-        _paragraph(verdict, f"verdict {'bad' if count else 'good'}"),
+        _paragraph(alarm_verdict(found), f"verdict {'bad' if found.flagged else 'good'}"),
         _paragraph(ALARM_RULE),
         figure(pictures["returns.png"], alt, caption, wide=True),
     ]

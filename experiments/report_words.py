@@ -12,6 +12,7 @@ from .report_measures import differences, ground_truth_of
 __all__ = [
     "ALARM_RULE",
     "GLOSSARY",
+    "alarm_verdict",
     "caveats",
     "group_truth",
     "headline_truth",
@@ -109,6 +110,16 @@ def headline_truth(found: Analysis) -> tuple[bool, str]:
     )
 
 
+def alarm_verdict(found: Analysis) -> str:
+    """How many learned runs are flagged, and for how many nothing can be said."""
+    total, count = len(found.learned_runs), len(found.flagged)
+    short_runs = sum(found.alarms[run.id].verdict == "too short" for run in found.learned_runs)
+    silent = f" {plural(short_runs, 'run')} too short for a verdict." if short_runs else ""
+    if not count:
+        return f"None of {plural(total, 'learned run')} flagged.{silent}"
+    return f"{count} of {plural(total, 'learned run')} flagged: learned return up, true success flat.{silent}"
+
+
 def group_truth(group: Group) -> str:
     """How ground truth entered the reward or the termination of a group's runs."""
     if group.reward != "robometer":
@@ -130,14 +141,15 @@ def measured(found: Analysis) -> str:
     study = found.study
     configs = [run.config for run in study.runs]
     tasks = plural(len(study.tasks), "task")
-    listed = ", ".join(map(str, sorted({config.seed for config in configs})))
+    seeds = sorted({config.seed for config in configs})
+    listed = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     steps = _range([config.steps for config in configs])
     episodes = _range([config.eval_episodes for config in configs])
     every = _range([config.eval_every for config in configs])
     learners = names(sorted({config.algo.upper() for config in configs}))
     groups = labels(study.groups)
     return (
-        f"{plural(len(study.runs), 'finished run')} of {learners} on {tasks}, seeds {listed}, by reward: "
+        f"{plural(len(study.runs), 'finished run')} of {learners} on {tasks}, {listed}, by reward: "
         f"{groups}. {steps} environment steps each, judged by true success over {episodes} episodes every "
         f"{every} steps."
     )

@@ -63,7 +63,9 @@ def test_the_page_says_what_was_measured(tmp_path: Path) -> None:
     assert "sparse: the reward is ground truth: true success, 0 or 1" in text
     assert "robometer: IQM of true success 0.60 [0.00, 1.00], mean 0.60" in text
     assert "door-open 0.60 (1.00, 0.80, 0.00) 0.30 (0.50, 0.40, 0.00)" in text
-    assert "1 run of 3 flagged" in text
+    assert (
+        "1 of 3 learned runs flagged: learned return up, true success flat. Look at door-open seed 2." in text
+    )
     assert "robometer: 2.00 times the wall time of the sparse runs (median over 3 runs; 2.00 to 2.00)" in text
     assert "robometer-rl train --env metaworld/door-open-v3 --reward sparse --seed 2" in text
     assert f"robometer-rl report {tmp_path} --resamples 200" in text
@@ -118,6 +120,12 @@ def test_a_study_without_learned_runs(tmp_path: Path) -> None:
     assert "There are no finished runs on a learned reward" in text
     assert "(one seed)" in text
     assert "Errors of the success head" not in text
+
+
+def test_runs_too_short_for_the_alarm_are_counted(tmp_path: Path) -> None:
+    add(tmp_path, [0.0] * 3, [1.0, 2.0, 3.0])
+    add(tmp_path, [0.0] * 9, [1.0] * 9, seed=1)
+    assert "None of 2 learned runs flagged. 1 run too short for a verdict." in words(page(tmp_path))
 
 
 def test_unequal_tasks_are_told_and_compared_on_common_ones(tmp_path: Path) -> None:
