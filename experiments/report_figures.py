@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robometer_rl.envs.extras import naming_extras
-
 from .intervals import Floats, Interval
 from .report_data import Group, Run, short
 from .report_measures import THRESHOLDS, Aggregate, Alarm, mean_curve
@@ -60,14 +58,18 @@ def _marker(group: Group) -> str:
 
 
 def _bold(order: int) -> dict[str, Any]:
-    """Width and depth of a group's line: the first is on top and the thinnest, so that equal ones all show."""
+    """Width and depth of a group's line: the first is on top and thinnest, so that equal ones all show."""
     return {"linewidth": min(1.8 + 0.7 * order, 4.0), "zorder": 10 - min(order, 6)}
 
 
 def _figure(width: float, height: float) -> Figure:
     """A figure that belongs to no window and no global state, in inches."""
-    with naming_extras():
+    try:
         from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "matplotlib is not installed; it comes with: pip install 'robometer-rl[train]'"
+        ) from error
     return Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
 
 
