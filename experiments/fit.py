@@ -1,7 +1,6 @@
 """`robometer-rl fit`: train the compact reward model on collected episodes.
 
-Reads top to bottom: load episodes, build the network, loop over batches, evaluate as it goes, calibrate the
-success threshold on validation episodes, save the checkpoint. Resumes from the last saved state.
+Reads top to bottom, from episodes over batches to a calibrated checkpoint; resumes from the last saved state.
 """
 
 from __future__ import annotations
