@@ -183,7 +183,7 @@ def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, ag
         normaliser = agent.get_vec_normalize_env()
         normalise = None if normaliser is None else normaliser.normalize_obs
         best = type(agent).load(folder.best_model, device=command.device)
-        draw_videos(folder.videos, best, env, config.eval_episodes, normalise)
+        draw_videos(folder.videos, best, agent, env, config.eval_episodes, normalise)
     last: dict[str, float] = rows[-1] if rows else {"true_success": np.nan, "true_success_last": np.nan}
     result = Result(
         run_id=config.run_id,

@@ -40,20 +40,29 @@ def pick(episodes: Sequence[Played]) -> dict[str, int]:
 
 
 def draw_videos(
-    folder: Path, agent: Agent, env: RobometerReward, episodes: int, normalise: Normalise | None
+    folder: Path,
+    best: Agent,
+    last: Agent,
+    env: RobometerReward,
+    episodes: int,
+    normalise: Normalise | None,
 ) -> None:
     """Plays the judged episodes again and writes `best.mp4` and `wrong.mp4` with the model's curves.
 
     Args:
         folder: Where to write.
-        agent: Who plays.
+        best: The agent at its best evaluation by true success, for `best.mp4`.
+        last: The agent at its end, for `wrong.mp4`: what it has learned instead of the task shows there.
         env: The judging environment.
         episodes: How many are judged.
         normalise: How the agent's observations were normalised, if they were.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    played = judge(agent, env, episodes, normalise)
-    for name, number in pick(played).items():
+    agents = {"best": best, "wrong": last}
+    for name, agent in agents.items():
+        number = pick(judge(agent, env, episodes, normalise)).get(name)
+        if number is None:
+            continue
         episode = play(agent, env, FIRST_SEED + number, normalise, frames=True)
         assert episode.frames is not None
         truth = "done" if episode.solved else "not done"
