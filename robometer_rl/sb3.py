@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
-from robometer_rl.rewards.protocol import RewardModel
-
 from .options import RewardOptions, check_tasks, read_setup
-from .rules import RewardConfig
+from .rewarded import Rewarded
 from .vector_rewarder import VectorRewarder, VectorTurn, tap_in_process
 from .workers import Workers
 
@@ -30,7 +28,7 @@ VecMode = Literal["on", "off"]
 """`on`: learned rewards. `off`: nothing is touched, for an evaluation environment of the same depth."""
 
 
-class VecRobometerReward(VecEnvWrapper):
+class VecRobometerReward(Rewarded[VectorRewarder | None], VecEnvWrapper):
     """Scores the frames of all environments in one forward and makes the scores their rewards.
 
     The twin of `RobometerReward` for SB3: same options, same numbers. Each dict of `infos` gains
@@ -109,23 +107,6 @@ class VecRobometerReward(VecEnvWrapper):
                 "vec_env_cls=SubprocVecEnv)"
             )
         return VectorRewarder(base.env_method, self.instructions, self._setup, crosses=len(self._workers) > 0)
-
-    @property
-    def config(self) -> RewardConfig:
-        """The rules by which scores become reward and termination."""
-        return self._setup.config
-
-    @property
-    def reward_model(self) -> RewardModel:
-        """The model, loaded now if it was not; there is none in the mode `off`."""
-        if self._rewarder is None:
-            raise RuntimeError('mode="off" has no reward model')
-        return self._rewarder.model
-
-    @property
-    def ground_truth(self) -> dict[str, float | bool]:
-        """Every way by which ground truth can reach the agent, for reports; all 0 or False by default."""
-        return self.config.ground_truth
 
     def reset(self) -> Any:
         """Starts episodes and scores their first frames; `reset_infos` holds the scores.

@@ -14,10 +14,8 @@ from gymnasium.vector.utils import iterate
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
-from robometer_rl.rewards.protocol import RewardModel
-
 from .options import RewardOptions, check_tasks, read_setup
-from .rules import RewardConfig
+from .rewarded import Rewarded
 from .vector_infos import row_of
 from .vector_rewarder import VectorRewarder, VectorTurn, tap_in_process
 from .workers import Workers
@@ -27,7 +25,7 @@ __all__ = ["RobometerVectorReward"]
 Step = tuple[Any, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
 
-class RobometerVectorReward(VectorWrapper[Any, Any, Any, Any, Any]):
+class RobometerVectorReward(Rewarded[VectorRewarder], VectorWrapper[Any, Any, Any, Any, Any]):
     """Scores the frames of all sub-environments in one forward and makes the scores their rewards.
 
     The vector twin of `RobometerReward`: same options, same numbers. `infos` gains `robometer/progress` and
@@ -90,26 +88,6 @@ class RobometerVectorReward(VectorWrapper[Any, Any, Any, Any, Any]):
             )
         self._rewarder = VectorRewarder(base.call, sentences, setup, crosses=len(self._workers) > 0)
         self._ready = np.zeros(env.num_envs, dtype=np.bool_)
-
-    @property
-    def config(self) -> RewardConfig:
-        """The rules by which scores become reward and termination."""
-        return self._setup.config
-
-    @property
-    def reward_model(self) -> RewardModel:
-        """The model, loaded now if it was not."""
-        return self._rewarder.model
-
-    @property
-    def success_threshold(self) -> float:
-        """The success score from which a step counts as done: the option, else the checkpoint's own."""
-        return self._rewarder.success_threshold
-
-    @property
-    def ground_truth(self) -> dict[str, float | bool]:
-        """Every way by which ground truth can reach the agent, for reports; all 0 or False by default."""
-        return self.config.ground_truth
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Starts episodes and scores their first frames.

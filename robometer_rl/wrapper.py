@@ -11,12 +11,11 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from robometer_rl.rewards.protocol import RewardModel
-
 from .frames import FrameGrabber, FrameSource
 from .options import Score, read_setup
-from .rewarder import Facts, make_rewarder
-from .rules import Fill, RewardConfig
+from .rewarded import Rewarded
+from .rewarder import Facts, Rewarder, make_rewarder
+from .rules import Fill
 from .scorer import check_task, warn_if_unseen, world_of
 from .shaping import Mode
 from .truth import named_success, read_success
@@ -26,7 +25,7 @@ __all__ = ["RobometerReward"]
 _ONE, _NONE = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
 
 
-class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+class RobometerReward(Rewarded[Rewarder], gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Scores the frames of an environment with a reward model and makes the scores its reward.
 
     Observations and actions pass untouched. `info` gains, at every step, `env_reward` (the environment's
@@ -165,21 +164,6 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._rewarder = make_rewarder(setup, [task])
         self._running = False
 
-    @property
-    def config(self) -> RewardConfig:
-        """The rules by which scores become reward and termination."""
-        return self._setup.config
-
-    @property
-    def reward_model(self) -> RewardModel:
-        """The model, loaded now if it was not."""
-        return self._rewarder.model
-
-    @property
-    def ground_truth(self) -> dict[str, float | bool]:
-        """Every way by which ground truth can reach the agent, for reports; all 0 or False by default."""
-        return self.config.ground_truth
-
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
@@ -241,11 +225,6 @@ class RobometerReward(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         for episode in self._rewarder.finished.values():
             info["robometer/rewards"] = episode.reward.astype(np.float32)
         return observation, reward, terminated, bool(truncated), info
-
-    @property
-    def success_threshold(self) -> float:
-        """The success score from which a step counts as done: the option, else the checkpoint's own."""
-        return self._rewarder.success_threshold
 
     @property
     def world(self) -> str:
