@@ -7,10 +7,9 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from .bench_cases import CASES
 from .bench_setup import QUICK, Counts, Setup
 from .bench_table import Part, Report, Row, fill
+from .machine import processor, versions
 
 __all__ = ["BenchConfig", "bench", "main"]
 
@@ -117,38 +117,14 @@ def machine(threads: int) -> dict[str, Any]:
     """
     import torch
 
-    found: dict[str, Any] = {"CPU": processor(Path("/proc/cpuinfo")), "cores": os.cpu_count()}
+    found: dict[str, Any] = {"CPU": processor(), "cores": os.cpu_count()}
     found["threads"] = threads
     if torch.cuda.is_available():
         found["GPU"] = torch.cuda.get_device_name()
     found["GL"] = os.environ.get("MUJOCO_GL", "native")
     found["system"] = f"{platform.system()} {platform.machine()}"
     found["Python"] = platform.python_version()
-    return {**found, **_versions()}
-
-
-def processor(path: Path) -> str:
-    """Name of the processor.
-
-    Args:
-        path: Linux's list of processors; need not exist.
-
-    Returns:
-        The name, or what Python knows of it.
-    """
-    lines = path.read_text().splitlines() if path.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def _versions() -> Mapping[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return {**found, **versions(_PACKAGES)}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +22,7 @@ from robometer_rl import RobometerReward
 from robometer_rl.envs.extras import naming_extras
 
 from .learners import load_checkpoint, make_learner
+from .machine import processor, versions
 from .runs import Result, RunConfig, RunFolder, config_from_dict, write_json
 from .train_callback import Coach, Journal, Stop, solved, write_curve
 from .train_videos import draw_videos
@@ -195,24 +194,13 @@ def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, ag
         final_true_success_last=last["true_success_last"],
         ground_truth=ground_truth(config),
         command=" ".join(["robometer-rl", *command_of(config)]),
-        versions={name: metadata.version(name) for name in _PACKAGES},
-        machine=_processor(),
+        versions=versions(_PACKAGES),
+        machine=f"{processor()}, {os.cpu_count()} cores",
         sessions=coach.journal.sessions + 1,
     )
     write_json(folder.result, asdict(result))
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
     return result
-
-
-def _processor() -> str:
-    """Name and number of the processor's cores."""
-    cores = os.cpu_count()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return f"{line.split(':', 1)[1].strip()}, {cores} cores"
-    return f"{platform.processor() or platform.machine()}, {cores} cores"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

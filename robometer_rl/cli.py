@@ -1,4 +1,4 @@
-"""The command line: `robometer-rl score | demo | collect | fit | evaluate | bench`.
+"""The command line: `robometer-rl score | demo | collect | fit | evaluate | train | sweep | report | bench`.
 
 A command is a row in `COMMANDS`: the module that holds its `main(argv)` and one line of help. `main` reads
 its options into one frozen dataclass and runs. Nothing is imported before its command is called, so that the

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from robometer_rl.experiments import bench_cases
-from robometer_rl.experiments.bench import BenchConfig, bench, main, processor
+from robometer_rl.experiments.bench import BenchConfig, bench, main
 from robometer_rl.experiments.bench_cases import CASES, Found, throughput
 from robometer_rl.experiments.bench_memory import PictureEnv, family, in_child, leak, memory_of
 from robometer_rl.experiments.bench_setup import Setup
@@ -207,13 +207,6 @@ def test_the_picture_env_shows_a_square_that_moves() -> None:
     assert not np.array_equal(first, env.render())
     *_, truncated, _ = env.step(env.action_space.sample())
     assert truncated
-
-
-def test_the_processor_has_a_name(tmp_path: Path) -> None:
-    path = tmp_path / "cpuinfo"
-    path.write_text("processor : 0\nmodel name\t: Abacus 3000\nmodel name\t: Abacus 3000\n")
-    assert processor(path) == "Abacus 3000"
-    assert processor(tmp_path / "none")
 
 
 def test_a_case_that_lacks_something_is_skipped_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
