@@ -19,11 +19,11 @@ _BY_CHANCE = 0.1
 def to_training_episode(episode: Episode, negative_below: float, has_inverse: bool) -> TrainingEpisode:
     """Turn a recorded episode into labels.
 
-    Successes: the share of the expert's time to the first success. Another task's behaviour and random motion:
-    0 wherever it has not moved the object towards done by chance. An arm that roams is no progress, and a
-    network that is not told so gives it 0.1 to 0.3 for nothing, which an agent finds and stays with. Other
-    failures, which begin as the expert does: no progress but at the first frame, where nothing has been done
-    yet.
+    Successes: the share of the expert's time to the first success. Another task's behaviour and random
+    motion: 0 wherever it has not moved the object towards done by chance. An arm that roams is no progress,
+    and a network that is not told so gives it 0.1 to 0.3 for nothing, which an agent finds and stays with.
+    Other failures, which begin as the expert does: no progress but at the first frame, where nothing has been
+    done yet.
 
     Args:
         episode: the recording.
