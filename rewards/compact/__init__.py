@@ -2,8 +2,9 @@
 
 Modules: `configuration` (sizes), `bins` (10-bin progress), `text` (sentence to tokens), `encoder` (frame to
 token), `decoder` (causal transformer), `modeling` (the network and its heads), `inference` (the encoder as it
-runs in use), `streaming` (decoder and heads frame by frame), `options` (device, precision, threads),
-`runtime` (the `RewardModel` protocol: score, prefer, stream), `checkpoint` (save, verify, load).
+runs in use), `streaming` (decoder and heads frame by frame), `openvino_package`, `openvino_graph` and
+`openvino_reader` (the same on OpenVINO), `options` (device, precision, threads, backend), `runtime` (the
+`RewardModel` protocol: score, prefer, stream), `checkpoint` (save, verify, load).
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ def load_compact(path: str | None = None, **options: Any) -> CompactReward:
 
     Args:
         path: folder with `config.json` and `model.safetensors`; None loads the bundled one.
-        options: `device` ("cpu", "cuda", "mps"), `precision` ("float32", "bfloat16") and `threads`, see
-            `CompactReward`.
+        options: `device` ("cpu", "cuda", "mps"), `precision` ("float32", "bfloat16"), `threads` and `backend`
+            ("torch", "openvino"), see `CompactReward`.
 
     Returns:
         A reward model ready to score.
 
     Raises:
         FileNotFoundError: a file of the checkpoint is missing.
+        ImportError: the backend is not installed.
         ValueError: a file was truncated or altered, an option is unknown or has a value that is not
             possible, or this machine lacks the device.
     """

@@ -74,6 +74,7 @@ class CompactReward:
         device: str = "cpu",
         precision: str = "float32",
         threads: int | None = None,
+        backend: str = "torch",
     ) -> None:
         """Takes its parts.
 
@@ -82,13 +83,17 @@ class CompactReward:
                 streaming: a network that changes later needs a new `CompactReward`.
             device: "cpu", "cuda", "cuda:<number>" or "mps".
             precision: what the encoder's convolutions calculate in, "float32" or "bfloat16"; all else is
-                float32. bfloat16 needs a processor with such instructions (AVX512-BF16, AMX) to be faster.
-            threads: threads of torch in this process, for everything that it runs there; None leaves them.
+                float32, but for streams with the backend "openvino", which calculate in it throughout.
+                bfloat16 needs a processor with such instructions (AVX512-BF16, AMX) to be faster.
+            threads: threads of torch in this process, for everything that it runs there, and of OpenVINO;
+                None leaves torch's, and takes as many for OpenVINO.
+            backend: what streams run on, "torch" or "openvino" (on the device "cpu"). All else is torch.
 
         Raises:
+            ImportError: the backend is "openvino", which is not installed.
             ValueError: an option has another value, or this machine lacks the device.
         """
-        options = check_options(device, precision, threads)
+        options = check_options(device, precision, threads, backend)
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         self.device = options.device
@@ -96,7 +101,14 @@ class CompactReward:
         nn.Module.to(self.network, self.device)
         size = self.network.config.image_size
         self._encoder = InferenceEncoder(self.network.encoder, size, options.dtype, self.device)
-        self._reader = StreamReader(self.network)
+        if options.backend == "openvino":
+            from .openvino_reader import OpenvinoReader
+
+            self._reader: StreamReader = OpenvinoReader(
+                self.network, self._encoder, options.dtype, options.threads
+            )
+        else:
+            self._reader = StreamReader(self.network, self._encoder)
         self.tokenizer = checkpoint.tokenizer
         self.success_threshold = checkpoint.success_threshold
         self.trained_worlds = checkpoint.trained_worlds
@@ -206,8 +218,8 @@ class CompactStream:
         if is_first.any():
             offset = offset.clone()
             offset[is_first] += self._model.network.first_frame
-        tokens = torch.addcmul(offset, self._model.encode(frames), scale)  # (m, C)
-        return self._model._reader.step(self._cache, rows, tokens)
+        pixels = _pixels(frames, self._model.network.config.image_size)
+        return self._model._reader.push(self._cache, rows, pixels, scale, offset)
 
 
 def _to_scores(logits: VideoLogits) -> Scores:

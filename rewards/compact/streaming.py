@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from .bins import bin_centres
 from .decoder import Block, Decoder
-from .inference import product
+from .inference import InferenceEncoder, product
 from .modeling import CompactRewardNetwork, Head
 
 __all__ = ["StreamCache", "StreamReader"]
@@ -116,9 +116,15 @@ class StreamCache:
 class StreamReader:
     """The decoder and the heads, one frame of each episode at a time."""
 
-    def __init__(self, network: CompactRewardNetwork) -> None:
-        """Copies the weights of a network in evaluation mode; later changes of them do not reach it."""
+    def __init__(self, network: CompactRewardNetwork, encoder: InferenceEncoder) -> None:
+        """Copies the weights of a network in evaluation mode; later changes of them do not reach it.
+
+        Args:
+            network: whose decoder and heads it runs.
+            encoder: what makes tokens of its frames.
+        """
         config = network.config
+        self._encoder = encoder
         self._decoder: Decoder = network.decoder
         self._norm = _norm(network.decoder.norm)
         self._heads = _Heads(network.progress_head, network.success_head)
@@ -164,6 +170,27 @@ class StreamReader:
         readable = torch.from_numpy(cache.readable[rows]).to(x.device)
         cache.mask[index, 0, 0] = torch.where(readable, 0.0, -torch.inf)
 
+    def push(
+        self, cache: StreamCache, rows: NDArray[np.int64], pixels: Tensor, scale: Tensor, offset: Tensor
+    ) -> Tensor:
+        """Add one frame to each of the episodes `rows` and score it.
+
+        Args:
+            cache: changed in place.
+            rows: `(m,)`, the episodes in ascending order, each once, m >= 1.
+            pixels: the frames, uint8 `(m, S, S, 3)`, S the configured image size.
+            scale: by which each task reads its frame, float `(m, C)`.
+            offset: likewise.
+
+        Returns:
+            Progress and success in [0, 1], float `(2, m)`.
+        """
+        return self.step(cache, rows, torch.addcmul(offset, self._encoder(pixels), scale))
+
+    def _slots(self, cache: StreamCache, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where the next frame of each of the episodes `rows` goes, `(m,)`."""
+        return np.where(cache.counts[rows] == 0, 0, 1 + cache.turns[rows] % self._window)
+
     def step(self, cache: StreamCache, rows: NDArray[np.int64], x: Tensor) -> Tensor:
         """Add one frame to each of the episodes `rows` and score it.
 
@@ -175,7 +202,7 @@ class StreamReader:
         Returns:
             Progress and success in [0, 1], float `(2, m)`.
         """
-        slots = np.where(cache.counts[rows] == 0, 0, 1 + cache.turns[rows] % self._window)
+        slots = self._slots(cache, rows)
         everyone = len(rows) == len(cache.counts)
         level = everyone and bool((slots == slots[0]).all())
         new = not cache.readable[rows, slots].all()
