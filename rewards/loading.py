@@ -88,7 +88,7 @@ def load_reward_model(spec: str | Mapping[str, Any]) -> RewardModel:
 
         return load_compact(**options)
     if name == "random":
-        from .compact.control import load_random
+        from .compact import load_random
 
         return load_random(**options)
     if _ENTRY_POINT.fullmatch(name):

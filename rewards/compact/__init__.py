@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .runtime import CompactReward
 
-__all__ = ["load_compact"]
+__all__ = ["load_compact", "load_random"]
 
 
 def load_compact(path: str | None = None, **options: Any) -> CompactReward:
@@ -36,6 +36,38 @@ def load_compact(path: str | None = None, **options: Any) -> CompactReward:
             possible, or this machine lacks the device.
     """
     from . import checkpoint
+    from .runtime import CompactReward
+
+    _check("path", options)
+    return CompactReward(checkpoint.load_checkpoint(path), **options)
+
+
+def load_random(seed: int = 0, **options: Any) -> CompactReward:
+    """Make the bundled network anew, with weights as before training: the control of every study.
+
+    Words keep their vectors, frames are read by random filters: what an agent learns from its scores is what
+    any reward of this shape would teach, without the training.
+
+    Args:
+        seed: of the weights.
+        options: as of `load_compact`.
+
+    Returns:
+        A reward model whose scores mean nothing; it counts no world as unseen.
+
+    Raises:
+        ImportError: the backend is not installed.
+        ValueError: an option is unknown or impossible here.
+    """
+    from .control import untrained
+    from .runtime import CompactReward
+
+    _check("seed", options)
+    return CompactReward(untrained(seed), **options)
+
+
+def _check(own: str, options: dict[str, Any]) -> None:
+    """Checks names and values before any weights are read."""
     from .options import check_options
     from .runtime import CompactReward
 
@@ -44,7 +76,6 @@ def load_compact(path: str | None = None, **options: Any) -> CompactReward:
     if unknown:
         raise ValueError(
             f"unknown option {', '.join(map(repr, unknown))} of a compact model; "
-            f"valid ones: {', '.join(['path', *valid])}"
+            f"valid ones: {', '.join([own, *valid])}"
         )
-    check_options(**options)  # before the weights are read
-    return CompactReward(checkpoint.load_checkpoint(path), **options)
+    check_options(**options)

@@ -111,5 +111,5 @@ def test_the_control_has_the_bundled_shape_and_knows_nothing() -> None:
     assert scores.progress.tolist() != bundled.score(frames, "open the door").progress.tolist()
     assert first.trained_worlds == ("*",)
     assert first.success_threshold == bundled.success_threshold
-    with pytest.raises(TypeError, match="sead"):
+    with pytest.raises(ValueError, match=r"unknown option 'sead'.*valid ones: seed, device"):
         load_reward_model({"name": "random", "sead": 1})

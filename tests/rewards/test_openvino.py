@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import os
+import platform
 import pickle
 import subprocess
 import sys
@@ -23,10 +24,10 @@ from robometer_rl.rewards.compact.checkpoint import Checkpoint
 from robometer_rl.rewards.compact.openvino_package import import_openvino
 from robometer_rl.rewards.compact.runtime import CompactReward, CompactStream
 
-try:
-    import_openvino()
-except ImportError:
-    pytest.skip("openvino is not installed", allow_module_level=True)
+# OpenVINO has no wheel for these; everywhere else constraints.txt brings it, and its absence is a failure.
+if platform.machine() == "aarch64":
+    pytest.skip("no openvino for this processor", allow_module_level=True)
+import_openvino()
 
 TASKS = ("open the drawer", "push the red cube", "close door", "push")
 SPEC = {"name": "compact", "backend": "openvino"}
