@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import importlib
 import os
-import platform
 import pickle
+import platform
 import subprocess
 import sys
 from pathlib import Path
