@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robometer_rl.envs import make_env
 from robometer_rl.envs.tasks import get_task
-from robometer_rl.rewards import RewardModel, RewardStream, load_reward_model
+from robometer_rl.rewards import RewardModel, RewardStream, check_model_spec, load_reward_model
 
 from .bench_memory import growth, in_child, peak_in_one_process, peak_with_workers
 from .bench_setup import Setup
@@ -318,7 +318,8 @@ def throughput(setup: Setup, n: int, device: str) -> Row:
     Returns:
         A row without a goal.
     """
-    loaded = load_reward_model({"name": setup.model, "device": device})
+    name, options = check_model_spec(setup.model)
+    loaded = load_reward_model({"name": name, **options, "device": device})
     frames = np.repeat(_frames(setup, 1), n, axis=0)
     stream = _warm(loaded, n, frames, get_task(setup.task).sentence)
     taken = take_turns({"ours": Side(_pusher(stream, frames))}, setup.counts.repetitions, 1)

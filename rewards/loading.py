@@ -25,7 +25,7 @@ def check_model_spec(spec: object) -> tuple[str, dict[str, Any]]:
     """Checks a spec without loading or importing anything.
 
     Args:
-        spec: A name, or a dict with the key `name` and the loader's keyword arguments.
+        spec: A name, or a dict with the key `name` and the loader's keyword arguments, or such a dict as JSON.
 
     Returns:
         The name and the keyword arguments.
@@ -49,7 +49,12 @@ def check_model_spec(spec: object) -> tuple[str, dict[str, Any]]:
 
 def _split(spec: object) -> tuple[str, dict[str, Any]]:
     if isinstance(spec, str):
-        return spec, {}
+        if not spec.lstrip().startswith("{"):
+            return spec, {}
+        try:
+            spec = json.loads(spec)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"model={spec!r} begins like JSON and is none: {error}") from error
     if not isinstance(spec, Mapping):
         raise TypeError(
             f"model must be a string or a dict, not a {type(spec).__module__}.{type(spec).__qualname__}: "
@@ -72,7 +77,7 @@ def load_reward_model(spec: str | Mapping[str, Any]) -> RewardModel:
     Args:
         spec: `"compact"`, `"random"` (the same network untrained, a control), a local checkpoint folder, or
             an entry point `"package.module:Factory"`; or a dict `{"name": <one of these>, **kwargs}` whose
-            other keys go to the loader.
+            other keys go to the loader, also as the text of a JSON object.
 
     Returns:
         The model.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,16 @@ def test_an_entry_point_needs_no_torch(tmp_path: Path) -> None:
         "sys.exit(', '.join({'torch', 'transformers', 'mujoco'} & set(sys.modules)) or None)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+def test_a_dict_may_come_as_json(fakes: ModuleType) -> None:
+    text = json.dumps({"name": fakes.MODEL, "memory": True})
+    assert check_model_spec(text) == (fakes.MODEL, {"memory": True})
+    model = load_reward_model(text)
+    assert isinstance(model, fakes.FakeRewardModel)
+    assert model.memory
+    with pytest.raises(ValueError, match="begins like JSON and is none"):
+        check_model_spec("{name: compact}")
 
 
 def test_the_control_has_the_bundled_shape_and_knows_nothing() -> None:
