@@ -25,7 +25,7 @@ def check_model_spec(spec: object) -> tuple[str, dict[str, Any]]:
     """Checks a spec without loading or importing anything.
 
     Args:
-        spec: A name, or a dict with the key `name` and the loader's keyword arguments, or such a dict as JSON.
+        spec: A name, a dict with the key `name` and the keyword arguments of the loader, or its JSON.
 
     Returns:
         The name and the keyword arguments.
