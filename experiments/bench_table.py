@@ -294,7 +294,7 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
-_PLACE = re.compile(r"(<!-- (bench(?: gpu| parts| run)?) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+_PLACE = re.compile(r"(<!-- (bench(?: gpu| parts| run)?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def fill(text: str, report: Report) -> str:
@@ -311,7 +311,7 @@ def fill(text: str, report: Report) -> str:
         ValueError: The text has no such marker.
     """
     made = report.markdown()
-    filled, places = _PLACE.subn(lambda found: found[1] + made[found[2]] + found[3], text)
+    filled, places = _PLACE.subn(lambda found: f"{found[1]}{made[found[2]]}\n{found[3]}", text)
     if not places:
         raise ValueError("no <!-- bench --> ... <!-- end --> in the text: there is nowhere to put the table")
     return filled
