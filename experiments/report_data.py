@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -222,7 +222,7 @@ def _read_config(path: Path) -> RunConfig:
 
 def _read_result(path: Path) -> Result:
     values = _read_object(path)
-    names = [field.name for field in fields(Result)]
+    names = [field.name for field in fields(Result) if field.default is MISSING]
     missing = [name for name in names if name not in values]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; expected keys: {', '.join(names)}")
@@ -232,7 +232,8 @@ def _read_result(path: Path) -> Result:
     for name in ("ground_truth", "versions"):
         if not isinstance(values[name], dict):
             raise ValueError(f"{path}: {name}={values[name]!r} must be an object")
-    return Result(**{name: values[name] for name in names})
+    known = {field.name for field in fields(Result)}
+    return Result(**{name: value for name, value in values.items() if name in known})
 
 
 def read_curve(path: Path) -> dict[str, Floats]:

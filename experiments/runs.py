@@ -192,6 +192,8 @@ class Result:
     """Processor."""
     sessions: int
     """How often the run was started, 1 where it was never interrupted."""
+    weights: str = ""
+    """Which weights the reward model had, see `rewards.weights_id`; empty without a reward model."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import tyro
 
 from robometer_rl import RobometerReward
 from robometer_rl.envs.extras import naming_extras
+from robometer_rl.rewards import weights_id
 
 from .learners import load_checkpoint, make_learner
 from .machine import processor, versions
@@ -107,11 +108,17 @@ def _begin(command: TrainCommand, folder: RunFolder) -> tuple[BaseAlgorithm, Jou
 
     loaded = load_checkpoint(folder.checkpoint, config, wrap, command.device)
     if loaded is None:
-        return make_learner(config, wrap(None), command.device), Journal()
+        return make_learner(config, wrap(None), command.device), Journal(weights=_weights(config))
     agent, state = loaded
+    before, now = state.get("weights", ""), _weights(config)
+    if before != now:
+        raise ValueError(
+            f"{folder.path} was begun with other weights of the reward model {config.model!r} "
+            f"({before or 'unknown'}, now {now}): remove the folder to begin again"
+        )
     agent.set_random_seed(config.seed + 1_000_003 * int(state["sessions"]))
     print(f"going on from {agent.num_timesteps * config.action_repeat} environment steps", flush=True)
-    return agent, Journal(state["rows"], state["wall_s"], state["sessions"], state["best"])
+    return agent, Journal(state["rows"], state["wall_s"], state["sessions"], state["best"], now)
 
 
 def train(command: TrainCommand) -> Result | None:
@@ -170,6 +177,10 @@ def _threshold(env: Any) -> float:
     return float(env.success_threshold) if isinstance(env, RobometerReward) else float("nan")
 
 
+def _weights(config: RunConfig) -> str:
+    return weights_id(config.model) if config.reward == "robometer" else ""
+
+
 def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, agent: BaseAlgorithm) -> Result:
     """Holds the curve of a solved run, draws the videos, and writes the result last."""
     config, rows = command.run, coach.journal.rows
@@ -197,6 +208,7 @@ def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, ag
         versions=versions(_PACKAGES),
         machine=f"{processor()}, {os.cpu_count()} cores",
         sessions=coach.journal.sessions + 1,
+        weights=coach.journal.weights,
     )
     write_json(folder.result, asdict(result))
     shutil.rmtree(folder.checkpoint, ignore_errors=True)

@@ -115,6 +115,8 @@ class Journal:
     """Sessions before this one."""
     best: float = -1.0
     """Best evaluation by true success."""
+    weights: str = ""
+    """Which weights the reward model has; a run does not go on with others."""
 
 
 class Coach(BaseCallback):
@@ -221,6 +223,7 @@ class Coach(BaseCallback):
             "wall_s": self.wall_s,
             "sessions": self.journal.sessions + 1,
             "best": self.journal.best,
+            "weights": self.journal.weights,
         }
         save_checkpoint(self.folder.checkpoint, self.model, state)
         self._saved_at = self.env_steps

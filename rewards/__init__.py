@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .loading import check_model_spec, load_reward_model
+from .loading import check_model_spec, load_reward_model, weights_id
 from .protocol import RewardModel, RewardStream, Scores
 
-__all__ = ["RewardModel", "RewardStream", "Scores", "check_model_spec", "load_reward_model"]
+__all__ = ["RewardModel", "RewardStream", "Scores", "check_model_spec", "load_reward_model", "weights_id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import re
@@ -11,7 +12,7 @@ from typing import Any
 
 from .protocol import RewardModel
 
-__all__ = ["check_model_spec", "load_reward_model"]
+__all__ = ["check_model_spec", "load_reward_model", "weights_id"]
 
 _ENTRY_POINT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _CHOICES = (
@@ -69,6 +70,32 @@ def _split(spec: object) -> tuple[str, dict[str, Any]]:
     if not isinstance(name, str):
         raise ValueError(f'model={dict(spec)!r} needs the key "name"; choose {_CHOICES}')
     return name, options
+
+
+def weights_id(spec: str | Mapping[str, Any]) -> str:
+    """Names the weights behind a spec, so that results with other weights are not taken for one another.
+
+    Args:
+        spec: As for `load_reward_model`.
+
+    Returns:
+        The first twelve digits of the SHA-256 of the weights' file; the name itself where there is none, for
+        an entry point or the untrained model.
+
+    Raises:
+        TypeError: The spec is not a string or a dict that JSON can hold.
+        ValueError: No model has this name.
+    """
+    name, options = check_model_spec(spec)
+    if name == "compact" and options.get("path") is None:
+        folder = Path(__file__).resolve().parent / "weights" / "compact"
+    elif name == "compact":
+        folder = Path(options["path"]).expanduser()
+    elif name == "random" or _ENTRY_POINT.fullmatch(name):
+        return name
+    else:
+        folder = Path(name).expanduser()
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
 
 
 def load_reward_model(spec: str | Mapping[str, Any]) -> RewardModel:

@@ -27,6 +27,7 @@ from robometer_rl.experiments.runs import CURVE_COLUMNS, RunConfig, RunFolder
 from robometer_rl.experiments.train import TrainCommand, command_of, train
 from robometer_rl.experiments.train_callback import read_curve
 from robometer_rl.experiments.train_worlds import training_envs
+from robometer_rl.rewards import weights_id
 from robometer_rl.scorer import UnseenWorldWarning
 
 SMALL = json.dumps({"learning_starts": 10, "batch_size": 8, "gradient_steps": 1, "buffer_size": 500})
@@ -57,6 +58,7 @@ def test_a_run_leaves_a_curve_a_result_and_the_best_agent(reward: Any, tmp_path:
     assert not folder.checkpoint.exists()
     assert folder.read_config() == config
     learned = reward == "robometer"
+    assert result.weights == (weights_id("compact") if learned else "")
     assert all(np.isfinite(row["learned_return"]) == learned for row in rows)
     assert all(sum(row[name] for name in row if name.startswith("head_")) == 10 * learned for row in rows)
     assert (folder.videos / "wrong.mp4").exists() == learned
@@ -224,6 +226,17 @@ def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     folder.config.write_text(json.dumps({**asdict(TINY), "horizon": 99}))
     with pytest.raises(ValueError, match="differs in horizon; choose another --out"):
         carry_out(TINY, tmp_path)
+
+
+def test_a_run_does_not_go_on_with_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = replace(TINY, reward="robometer")
+    folder = RunFolder(tmp_path / config.run_id)
+    agent = make_learner(config, training_envs(config), "cpu")
+    agent.learn(5)
+    state = {"rows": [], "wall_s": 1.0, "sessions": 1, "best": 0.0, "weights": "of-another-fit"}
+    save_checkpoint(folder.checkpoint, agent, state)
+    with pytest.raises(ValueError, match=r"other weights of the reward model 'compact' .of-another-fit, now"):
+        carry_out(config, tmp_path)
 
 
 # Commands and ids.

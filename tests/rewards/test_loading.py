@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robometer_rl.rewards import RewardModel, RewardStream, check_model_spec, load_reward_model
+from robometer_rl.rewards import RewardModel, RewardStream, check_model_spec, load_reward_model, weights_id
+from robometer_rl.rewards.compact.checkpoint import Checkpoint, save_checkpoint
 
 VALID = '"compact".*config.json.*package.module:Factory'
 
@@ -124,3 +125,14 @@ def test_the_control_has_the_bundled_shape_and_knows_nothing() -> None:
     assert first.success_threshold == bundled.success_threshold
     with pytest.raises(ValueError, match=r"unknown option 'sead'.*valid ones: seed, device"):
         load_reward_model({"name": "random", "sead": 1})
+
+
+def test_weights_are_told_apart(tmp_path: Path, fakes: ModuleType, checkpoint: Checkpoint) -> None:
+    save_checkpoint(checkpoint, tmp_path / "fit")
+    bundled, fitted = weights_id("compact"), weights_id(str(tmp_path / "fit"))
+    assert len(bundled) == 12
+    assert bundled != fitted
+    assert fitted == weights_id({"name": "compact", "path": str(tmp_path / "fit")})
+    assert bundled == weights_id({"name": "compact", "threads": 1})
+    assert weights_id("random") == "random"
+    assert weights_id(fakes.MODEL) == fakes.MODEL
