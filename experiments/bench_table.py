@@ -5,13 +5,14 @@ Nothing here measures anything, so every number can be checked by hand.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 from rich.table import Table
+
+from .markers import fill_marked
 
 __all__ = ["Goal", "Part", "Report", "Row", "Spread", "fill", "paired", "single"]
 
@@ -294,9 +295,6 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
-_PLACE = re.compile(r"(<!-- (bench(?: gpu| parts| run)?) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
 def fill(text: str, report: Report) -> str:
     """Puts the tables between `<!-- bench -->`, `<!-- bench gpu -->` and so on, and `<!-- end -->`.
 
@@ -310,8 +308,7 @@ def fill(text: str, report: Report) -> str:
     Raises:
         ValueError: The text has no such marker.
     """
-    made = report.markdown()
-    filled, places = _PLACE.subn(lambda found: f"{found[1]}{made[found[2]]}\n{found[3]}", text)
+    filled, places = fill_marked(text, report.markdown())
     if not places:
         raise ValueError("no <!-- bench --> ... <!-- end --> in the text: there is nowhere to put the table")
     return filled

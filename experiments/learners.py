@@ -16,7 +16,7 @@ import yaml
 
 from robometer_rl.envs.extras import naming_extras
 
-from .runs import RunConfig, write_json
+from .runs import RunConfig, write_json, write_whole
 
 with naming_extras():
     from stable_baselines3 import PPO, SAC
@@ -130,9 +130,7 @@ def write_agent(path: Path, agent: BaseAlgorithm) -> None:
     """
     archive = io.BytesIO()
     agent.save(archive)
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(archive.getbuffer())
-    os.replace(part, path)
+    write_whole(path, archive.getbuffer())
 
 
 def _sync(folder: Path) -> None:
@@ -147,14 +145,15 @@ def _whole(folder: Path) -> list[Path]:
 
 
 def load_checkpoint(
-    folder: Path, config: RunConfig, wrap: Callable[[Path | None], VecEnv], device: str
+    folder: Path, config: RunConfig, wrap: Callable[[int, Path | None], VecEnv], device: str
 ) -> tuple[BaseAlgorithm, dict[str, Any]] | None:
     """Loads the newest whole checkpoint.
 
     Args:
         folder: Folder of checkpoints.
         config: The run.
-        wrap: Makes the training environments, from the file of the normaliser if there is one.
+        wrap: Makes the training environments, from how often the run was started before and the file of the
+            normaliser if there is one.
         device: Of torch.
 
     Returns:
@@ -165,7 +164,8 @@ def load_checkpoint(
         return None
     newest = found[-1]
     normaliser = newest / "normaliser.pkl"
-    venv = wrap(normaliser if normaliser.exists() else None)
+    state: dict[str, Any] = json.loads((newest / "state.json").read_text())
+    venv = wrap(int(state["sessions"]), normaliser if normaliser.exists() else None)
     agent = _CLASSES[config.algo].load(newest / "agent.zip", env=venv, device=device)
     if (newest / "buffer.npz").exists():
         buffer = getattr(agent, "replay_buffer", None)
@@ -174,7 +174,6 @@ def load_checkpoint(
             for name in _BUFFER:
                 getattr(buffer, name)[: len(data[name])] = data[name]
             buffer.pos, buffer.full = int(data["pos"]), bool(data["full"])
-    state: dict[str, Any] = json.loads((newest / "state.json").read_text())
     return agent, state
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "RunFolder",
     "config_from_dict",
     "write_json",
+    "write_whole",
 ]
 
 Algorithm = Literal["sac", "ppo"]
@@ -255,6 +256,16 @@ def write_json(path: Path, values: Mapping[str, Any] | Sequence[Any]) -> None:
         values: What JSON can hold.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Writes a file in one piece: a reader sees the old one or the whole new one.
+
+    Args:
+        path: The file; its folder exists.
+        content: What it holds.
+    """
     part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(values, indent=2) + "\n")
+    part.write_bytes(content)
     os.replace(part, path)

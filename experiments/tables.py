@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import tyro
 
 from .evaluate import GOALS, KEYS, WORST_GOALS
+from .markers import fill_marked
 
 __all__ = ["TablesConfig", "fill", "main", "per_task", "summary"]
 
@@ -95,9 +95,7 @@ def fill(text: str, table: Table) -> str:
     Returns:
         The text with both tables as they are now.
     """
-    made = {"summary": summary(table), "per task": per_task(table)}
-    place = re.compile(r"(<!-- (summary|per task) -->\n).*?(\n<!-- end -->)", re.DOTALL)
-    return place.sub(lambda found: found[1] + made[found[2]] + found[3], text)
+    return fill_marked(text, {"summary": summary(table), "per task": per_task(table)})[0]
 
 
 def main(config: TablesConfig) -> None:

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -99,16 +100,10 @@ def _open_folder(folder: RunFolder, config: RunConfig) -> None:
 def _begin(command: TrainCommand, folder: RunFolder) -> tuple[BaseAlgorithm, Journal]:
     """Makes a new agent, or takes the one of the last checkpoint."""
     config = command.run
-    sessions = [0]
-    for path in folder.checkpoint.glob("[0-9]*/state.json"):
-        sessions.append(int(json.loads(path.read_text())["sessions"]))
 
-    def wrap(normaliser: Path | None) -> Any:
-        return training_envs(config, max(sessions), normaliser)
-
-    loaded = load_checkpoint(folder.checkpoint, config, wrap, command.device)
+    loaded = load_checkpoint(folder.checkpoint, config, partial(training_envs, config), command.device)
     if loaded is None:
-        return make_learner(config, wrap(None), command.device), Journal(weights=_weights(config))
+        return make_learner(config, training_envs(config), command.device), Journal(weights=_weights(config))
     agent, state = loaded
     before, now = state.get("weights", ""), _weights(config)
     if before != now:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,12 +20,12 @@ from robometer_rl.envs.extras import naming_extras
 
 from .judge import judge, summarise
 from .learners import save_checkpoint, write_agent
-from .runs import CURVE_COLUMNS, RunConfig, RunFolder
+from .runs import CURVE_COLUMNS, RunConfig, RunFolder, write_whole
 
 with naming_extras():
     from stable_baselines3.common.callbacks import BaseCallback
 
-__all__ = ["SOLVED", "Coach", "Journal", "Stop", "read_curve", "solved", "write_curve"]
+__all__ = ["SOLVED", "Coach", "Journal", "Stop", "solved", "write_curve"]
 
 SOLVED, IN_A_ROW = 0.95, 3
 """A run is solved after so many evaluations in a row at this share of episodes or more."""
@@ -51,34 +50,7 @@ def write_curve(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     writer = csv.DictWriter(text, CURVE_COLUMNS)
     writer.writeheader()
     writer.writerows(rows)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text.getvalue())
-    os.replace(part, path)
-
-
-def read_curve(path: Path) -> list[Row]:
-    """Reads a curve.
-
-    Args:
-        path: The CSV file.
-
-    Returns:
-        Its rows.
-
-    Raises:
-        ValueError: Other columns, or a cell that is no number.
-    """
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != CURVE_COLUMNS:
-            raise ValueError(f"{path}: columns {reader.fieldnames}, expected {list(CURVE_COLUMNS)}")
-        rows = []
-        for number, row in enumerate(reader, start=2):
-            try:
-                rows.append({name: float(value) for name, value in row.items()})
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{path}, line {number}: {error}") from error
-    return rows
+    write_whole(path, text.getvalue().encode())
 
 
 class Stop:

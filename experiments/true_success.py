@@ -1,8 +1,4 @@
-"""Evaluation of an SB3 agent by the environment's own success test, never by a reward.
-
-An episode counts as solved where the test holds at the end of any decision, that is after `action_repeat`
-control steps; a success that comes and goes within one decision is not seen.
-"""
+"""Evaluation of an SB3 agent as it learns, by true success (`judge`), never by a reward."""
 
 from __future__ import annotations
 
@@ -11,6 +7,8 @@ from typing import Any
 import gymnasium as gym
 
 from robometer_rl.envs.extras import naming_extras
+
+from .judge import judge
 
 with naming_extras():
     from stable_baselines3.common.callbacks import BaseCallback
@@ -45,17 +43,7 @@ class TrueSuccess(BaseCallback):
 
     def success_rate(self) -> float:
         """Share of episodes solved at the end of any decision, in [0, 1]."""
-        return sum(self._play(seed) for seed in range(self.episodes)) / self.episodes
-
-    def _play(self, seed: int) -> bool:
-        observation, _ = self.env.reset(seed=1_000_000 + seed)
-        while True:
-            action, _ = self.model.predict(observation, deterministic=True)
-            observation, _, terminated, truncated, info = self.env.step(action)
-            if info["is_success"]:
-                return True
-            if terminated or truncated:
-                return False
+        return sum(played.solved for played in judge(self.model, self.env, self.episodes)) / self.episodes
 
     def _on_step(self) -> bool:
         steps = self.num_timesteps * self.action_repeat

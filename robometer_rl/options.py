@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Literal, TypedDict, cast, get_args
 
@@ -41,6 +41,14 @@ class RewardOptions(TypedDict, total=False):
     terminate_on_true_success: bool
     warn_unseen_world: bool
     world: str | None
+
+
+_SHAPING = {"shaping": "mode"} | {
+    item.name: item.name for item in fields(ShapingConfig) if item.name != "mode"
+}
+"""Name of an option -> field of `ShapingConfig`; the defaults stand there."""
+_RULES = {item.name for item in fields(RewardConfig)} - {"shaping"}
+"""Options that are fields of `RewardConfig`."""
 
 
 @dataclass(frozen=True)
@@ -89,23 +97,9 @@ def read_setup(model: str | Mapping[str, Any], options: Mapping[str, Any]) -> Se
     given = cast(RewardOptions, options)
     world = check_world(given.get("world"))
     check_model_spec(model)
-    config = RewardConfig(
-        ShapingConfig(
-            given.get("shaping", "progress+success"),
-            given.get("gamma", 0.99),
-            given.get("success_bonus", 0.0),
-            given.get("scale", 1.0),
-            given.get("shift", 0.0),
-            given.get("env_weight", 0.0),
-        ),
-        score_every=given.get("score_every", 1),
-        fill=given.get("fill", "hold"),
-        terminate_on_success=given.get("terminate_on_success", False),
-        success_threshold=given.get("success_threshold"),
-        success_patience=given.get("success_patience", 1),
-        true_success_bonus=given.get("true_success_bonus", 0.0),
-        terminate_on_true_success=given.get("terminate_on_true_success", False),
-    )
+    shaping: Any = {_SHAPING[name]: value for name, value in options.items() if name in _SHAPING}
+    rules: Any = {name: value for name, value in options.items() if name in _RULES}
+    config = RewardConfig(ShapingConfig(**shaping), **rules)
     frames = given.get("frames", "render")
     return Setup(
         spec=model if isinstance(model, str) else json.loads(json.dumps(dict(model))),

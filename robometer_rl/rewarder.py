@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +71,6 @@ class Rewarder:
     def model(self) -> RewardModel:
         """The model, loaded now if it was not."""
         return self._scorer.model
-
-    @property
-    def spec(self) -> str | Mapping[str, Any]:
-        """What `load_reward_model` reads."""
-        return self._scorer.spec
 
     @property
     def progress(self) -> NDArray[np.float64]:

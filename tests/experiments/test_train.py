@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import os
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,6 @@ from robometer_rl.experiments import train as training
 from robometer_rl.experiments.learners import hyperparameters, load_checkpoint, make_learner, save_checkpoint
 from robometer_rl.experiments.runs import CURVE_COLUMNS, RunConfig, RunFolder
 from robometer_rl.experiments.train import TrainCommand, command_of, train
-from robometer_rl.experiments.train_callback import read_curve
 from robometer_rl.experiments.train_worlds import training_envs
 from robometer_rl.rewards import weights_id
 from robometer_rl.scorer import UnseenWorldWarning
@@ -41,6 +42,12 @@ def carry_out(config: RunConfig, out: Path, **options: Any) -> tuple[Any, RunFol
     return train(TrainCommand(config, out, **options)), RunFolder(out / config.run_id)
 
 
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """The rows of a CSV file, numbers by column."""
+    with path.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
 # Runs.
 
 
@@ -51,7 +58,7 @@ def test_a_run_leaves_a_curve_a_result_and_the_best_agent(reward: Any, tmp_path:
     assert result.env_steps == 300
     assert result.sessions == 1
     assert json.loads(folder.result.read_text()) == asdict(result)
-    rows = read_curve(folder.curve)
+    rows = read_rows(folder.curve)
     assert [row["env_steps"] for row in rows] == [100, 200, 300]
     assert tuple(rows[0]) == CURVE_COLUMNS
     assert folder.best_model.exists()
@@ -80,7 +87,7 @@ def test_ppo_in_worker_processes_with_a_normaliser(tmp_path: Path) -> None:
     config = replace(TINY, algo="ppo", reward="robometer", n_envs=2, steps=200, overrides=small)
     result, folder = carry_out(config, tmp_path, videos=False)
     assert result.env_steps == 200
-    assert [row["env_steps"] for row in read_curve(folder.curve)] == [100, 200]
+    assert [row["env_steps"] for row in read_rows(folder.curve)] == [100, 200]
 
 
 def test_a_solved_run_stops_and_its_curve_is_held_and_marked(
@@ -95,7 +102,7 @@ def test_a_solved_run_stops_and_its_curve_is_held_and_marked(
     result, folder = carry_out(config, tmp_path, videos=False)
     assert result.solved
     assert result.env_steps == 300
-    rows = read_curve(folder.curve)
+    rows = read_rows(folder.curve)
     assert [row["env_steps"] for row in rows] == [100, 200, 300, 400, 500, 600]
     assert [row["held"] for row in rows] == [0, 0, 0, 1, 1, 1]
 
@@ -138,7 +145,7 @@ def test_the_same_command_goes_on_after(number: signal.Signals, tmp_path: Path) 
     result = json.loads(output.splitlines()[-1])
     assert result["env_steps"] == 700
     assert result["sessions"] == 2
-    steps = [row["env_steps"] for row in read_curve(folder.curve)]
+    steps = [row["env_steps"] for row in read_rows(folder.curve)]
     assert steps == list(range(100, 800, 100))
 
 
@@ -146,7 +153,7 @@ def test_a_checkpoint_brings_back_weights_buffer_and_state(tmp_path: Path) -> No
     agent = make_learner(TINY, training_envs(TINY), "cpu")
     agent.learn(25)
     save_checkpoint(tmp_path, agent, {"sessions": 1})
-    loaded = load_checkpoint(tmp_path, TINY, lambda normaliser: training_envs(TINY, 1, normaliser), "cpu")
+    loaded = load_checkpoint(tmp_path, TINY, partial(training_envs, TINY), "cpu")
     assert loaded is not None
     again, state = loaded
     assert state == {"sessions": 1}
@@ -181,7 +188,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_whole(tmp_path: Path) -> Non
         save_checkpoint(tmp_path, agent, {"sessions": 2})
     assert caught.value.errno in (errno.EFBIG, errno.ENOSPC)
     assert [path.name for path in tmp_path.iterdir()] == ["000000005"]
-    loaded = load_checkpoint(tmp_path, TINY, lambda normaliser: training_envs(TINY, 1, normaliser), "cpu")
+    loaded = load_checkpoint(tmp_path, TINY, partial(training_envs, TINY), "cpu")
     assert loaded is not None
     assert loaded[1] == {"sessions": 1}
 
