@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .episodes import UNMOVED
 from .motions import OPEN, SHUT, Pace, burst, jitter, straight, swaying, wandering, white
 from .scene import Behaviour, Move, Policy, Scene, Work, act, draw_work, free, hold, leave, roam, work
 from .stage import Done
@@ -262,6 +264,43 @@ def _elsewhere(scene: Scene) -> Iterator[Move]:
             yield from hold(scene, int(rng.integers(5, 30)))
 
 
+def mime(scene: Scene) -> Iterator[Move]:
+    """The hand does as the expert's, beside or above the object, and ends where the expert's does.
+
+    Who only sees successes may read the hand for the object: an agent then brings the empty hand to the goal.
+    """
+    rng, stage = scene.rng, scene.stage
+    over = rng.random() < 0.4
+    aside = _aside(scene, over)
+    moves = scene.rehearsal
+    touches = next((i for i, done in enumerate(moves) if done.quality > UNMOVED), len(moves) - 1)
+    speed = float(rng.uniform(0.5, 1.0))
+    scene.detail = f"{'over' if over else 'beside'} {np.round(aside, 2).tolist()}"
+    yield from free(scene, straight(np.zeros(3), aside, stage.motion_size, scene.world.unit, speed))
+    if over:
+        # Straight to where the hand ends, above all that it would meet on the way.
+        end = np.sum([done.action[:3] for done in moves], axis=0) * scene.world.unit
+        yield from free(scene, straight(np.zeros(3), end, stage.motion_size, scene.world.unit, speed))
+    else:
+        yield from ((done.action, float(i >= touches)) for i, done in enumerate(moves))
+    # Later tries stay aside: where the end of the hand's way is on the object, it would move that after all.
+    back = -aside * (1.0 - scene.ease)
+    gripper = float(moves[-1].action[-1])
+    for motion in straight(np.zeros(3), back, stage.motion_size, scene.world.unit, speed):
+        yield act(motion, gripper), 1.0
+    ends = islice(jitter(rng, stage.motion_size, rng.uniform(0.0, 0.3)), int(rng.integers(10, 60)))
+    yield from ((act(motion, gripper), 1.0) for motion in ends)
+
+
+def _aside(scene: Scene, over: bool) -> NDArray[np.float64]:
+    """How far from the expert's way the hand is led, metres, `(3,)`: upwards, or aside and a little up."""
+    rng = scene.rng
+    if over:
+        return np.array([0.0, 0.0, rng.uniform(0.10, 0.20)])
+    angle, far = rng.uniform(0.0, 2.0 * np.pi), rng.uniform(0.06, 0.15) + 0.05 * scene.ease
+    return np.array([far * np.cos(angle), far * np.sin(angle), rng.uniform(0.0, 0.05)])
+
+
 def _length(scene: Scene) -> int:
     """Control steps of an episode that has no end of its own: as long as others of the task are."""
     longest = min(scene.stage.left, 2.5 * scene.typical)
@@ -276,5 +315,6 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "undone": undone,
     "random": random,
     "other_task": other_task,
+    "mime": mime,
 }
 """Kind of episode -> what happens in it."""

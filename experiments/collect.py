@@ -42,6 +42,8 @@ class Counts:
     """Random motion, hardly any, or none."""
     other_task: int = 20
     """The behaviour of another task in this task's world, or the hand going elsewhere."""
+    mime: int = 24
+    """The expert's motion beside or above the object, which stays; the hand ends where the expert's does."""
 
 
 @dataclass(frozen=True)

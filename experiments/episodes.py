@@ -22,6 +22,7 @@ RANKS: dict[str, int] = {
     "undone": 2,
     "random": 1,
     "other_task": 1,
+    "mime": 1,
 }
 """Kind of episode -> how good its end is; a higher rank is preferred over a lower one in the same task."""
 
@@ -42,8 +43,7 @@ class Episode:
         success: bool ``(T,)``, the environment's own success test.
         quality: float32 ``(T,)`` in [0, 1], how near the object is to done.
         clock: float32 ``(T,)``, the expert's own time in full-speed steps: it rests in pauses and runs back
-            when
-            actions are undone.
+            when actions are undone. In a mime it begins where the object would have begun to move.
         frame_every: Control steps between two frames (the last interval may be shorter).
         detail: What was drawn within the kind, for who looks into errors (a style, another task's name).
     """

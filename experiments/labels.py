@@ -19,9 +19,10 @@ _BY_CHANCE = 0.1
 def to_training_episode(episode: Episode, negative_below: float, has_inverse: bool) -> TrainingEpisode:
     """Turn a recorded episode into labels.
 
-    Successes: the share of the expert's time to the first success. Another task's behaviour and random
-    motion: 0 wherever it has not moved the object towards done by chance. An arm that roams is no progress,
-    and a network that is not told so gives it 0.1 to 0.3 for nothing, which an agent finds and stays with.
+    Successes: the share of the expert's time to the first success. Another task's behaviour, random motion,
+    and a mime from where the object should have moved: 0 wherever they have not moved the object towards done
+    by chance. An arm that roams is no progress, and a network that is not told so gives it 0.1 to 0.3 for
+    nothing, which an agent finds and stays with; one that never saw a mime reads the hand for the object.
     Other failures, which begin as the expert does: no progress but at the first frame, where nothing has been
     done yet.
 
@@ -35,14 +36,19 @@ def to_training_episode(episode: Episode, negative_below: float, has_inverse: bo
     """
     progress = episode.labels.copy()
     success = episode.success.astype(np.float32)
-    if episode.kind in ("other_task", "random"):
-        progress = np.where(episode.quality > _BY_CHANCE, np.nan, np.zeros_like(progress))
+    if episode.kind in ("other_task", "random", "mime"):
+        unsure = episode.quality > _BY_CHANCE
+        if episode.kind == "mime":
+            # On its way to the object the hand does what an expert's does.
+            unsure |= episode.clock <= 0.0
+            unsure[0] = False
+        progress = np.where(unsure, np.nan, np.zeros_like(progress))
     elif not episode.success.any():
         progress[0] = 0.0
     else:
         first = int(np.argmax(episode.success))
-        unsure = np.flatnonzero(progress[:first] >= negative_below)
-        success[unsure] = np.nan
+        nearly = np.flatnonzero(progress[:first] >= negative_below)
+        success[nearly] = np.nan
     inverse = _inverse_labels(episode) if has_inverse else (None, None)
     return TrainingEpisode(episode.frames, episode.task, episode.rank, progress, success, *inverse)
 

@@ -28,10 +28,12 @@ class Done:
     Attributes:
         action: float32, as executed.
         tick: By how much the expert's clock moved.
+        quality: How near the object was to done after it.
     """
 
     action: NDArray[np.float32]
     tick: float
+    quality: float
 
 
 class Stage:
@@ -124,9 +126,9 @@ class Stage:
         assert isinstance(space, Box)
         move = np.clip(np.asarray(action, dtype=np.float32), space.low, space.high)
         self.obs, _, terminated, truncated, info = self.env.step(move)
-        self.done.append(Done(move, tick))
         self.clock += tick
         self._note(info)
+        self.done.append(Done(move, tick, self.quality))
         if len(self.done) % self._every == 0:
             self._shoot()
         if (terminated or truncated) and self.left > 0:

@@ -23,8 +23,8 @@ from .stage import Done, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_REHEARSED = {"near_miss": 0.8, "stalled": 1.2, "undone": 0.45}
-"""Kinds that play the first part of a success -> share of a rehearsal's steps that this success may take."""
+_REHEARSED = {"near_miss": 0.8, "stalled": 1.2, "undone": 0.45, "mime": 0.5}
+"""Kinds that play a success, or its first part, again -> share of a rehearsal's steps that it may take."""
 
 _PATIENCE = 2.5
 """Clock, in multiples of the task's typical time, at which a success that has not come is not waited for."""

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from robometer_rl.envs.tasks import get_task, list_tasks
 from robometer_rl.experiments import studio as studio_module
 from robometer_rl.experiments.episodes import RANKS, Episode, progress_labels
+from robometer_rl.experiments.labels import to_training_episode
 from robometer_rl.experiments.motions import roaming
 from robometer_rl.experiments.scene import WORLDS
 from robometer_rl.experiments.stage import Stage, horizon
@@ -72,6 +73,23 @@ class Ratchet(Rail):
         obs, info = super()._see()
         self.best = max(self.best, info["quality"])
         return obs, {"is_success": self.best == 1.0, "quality": self.best}
+
+
+class Cart(Rail):
+    """A rail with a cart apart from the hand: only the hand behind it, on the rail, pushes it to the goal."""
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:  # type: ignore[override]
+        self.cart = 0.15
+        return super().reset(**options)
+
+    def _see(self) -> tuple[Any, dict[str, Any]]:
+        obs, _ = super()._see()
+        reaches = self.hand[0] - 0.02 < self.cart < self.hand[0]
+        if reaches and np.linalg.norm(self.hand[1:]) < 0.02:
+            self.cart = float(self.hand[0])
+        away = self.goal[0] - self.cart
+        quality = float(np.clip(1 - away / (self.goal[0] - 0.15), 0, 1))
+        return obs, {"is_success": away < 0.02, "quality": 1.0 if away < 0.02 else quality}
 
 
 class RailExpert:
@@ -231,9 +249,31 @@ def test_other_tasks_move_but_not_to_the_goal() -> None:
         assert episode.rank == 1
 
 
+def test_a_mime_ends_where_the_expert_does_and_moves_nothing() -> None:
+    ended_there, styles = 0, set()
+    for episode in many("mime", 24, Cart):
+        styles.add(episode.detail.split()[0])
+        assert not episode.success.any()
+        assert episode.quality.max() < 0.1
+        began = int(np.argmax(episode.clock > 0))
+        assert 0 < began < len(episode.frames) - 1, "first on its way, then where the cart should have moved"
+        # A pixel is 128 + 150 times the hand; the goal is 0.3 to 0.6 m away.
+        hand = (episode.frames[-1, 0, 0].astype(int) - 128) / 150
+        ended_there += bool(hand[0] > 0.25 and np.abs(hand[1:]).max() < 0.04)
+        labels = to_training_episode(episode, 0.8, has_inverse=False)
+        assert not labels.progress[episode.clock > 0].any()
+        assert labels.progress[0] == 0
+        assert np.isnan(labels.progress[1:began]).all()
+        assert not labels.success.any()
+    assert styles == {"over", "beside"}
+    assert ended_there > 18
+
+
 @pytest.mark.parametrize("kind", list(RANKS))
 def test_an_episode_depends_on_its_seed_alone(kind: str) -> None:
-    fresh, used = a_studio(), a_studio()
+    # On a rail the hand is the object: only with a cart can it miss that.
+    world = Cart if kind == "mime" else Rail
+    fresh, used = a_studio(world), a_studio(world)
     for before in ("random", "noisy_success"):
         used.produce(before, 1)
     one, two, other = (
