@@ -24,7 +24,13 @@ RANKS: dict[str, int] = {
     "other_task": 1,
     "mime": 1,
 }
-"""Kind of episode -> how good its end is; a higher rank is preferred over a lower one in the same task."""
+"""Kind of scripted episode -> how good its end is; higher is preferred over lower in one task."""
+
+KINDS = (*RANKS, "agent")
+"""All kinds: the scripted ones, and what an agent did while it learned, which may end in any way."""
+
+BY_CHANCE = 0.1
+"""Quality above which what had nothing to do with the task has done a part of it."""
 
 # A frame of 96x96 pixels fits DEFLATE's window of 32 KiB: with several frames in a chunk the static
 # background of a frame is coded as a copy of the frame before.
@@ -37,7 +43,7 @@ class Episode:
 
     Attributes:
         task: Task id, as ``metaworld/drawer-open-v3``.
-        kind: One of `RANKS`.
+        kind: One of `KINDS`.
         seed: The seed the episode was asked for with; names its file.
         frames: uint8 ``(T, H, W, 3)`` RGB; frame 0 is the state after the reset.
         success: bool ``(T,)``, the environment's own success test.
@@ -60,8 +66,8 @@ class Episode:
 
     def __post_init__(self) -> None:
         """Checks kind, types and shapes, so that a bad episode never reaches the disk."""
-        if self.kind not in RANKS:
-            raise ValueError(f"kind {self.kind!r} is unknown; valid kinds: {', '.join(RANKS)}")
+        if self.kind not in KINDS:
+            raise ValueError(f"kind {self.kind!r} is unknown; valid kinds: {', '.join(KINDS)}")
         if self.task.count("/") != 1:
             raise ValueError(f"task {self.task!r} should read 'suite/name'")
         if self.frames.dtype != np.uint8 or self.frames.ndim != 4 or self.frames.shape[-1] != 3:
@@ -81,8 +87,13 @@ class Episode:
 
     @property
     def rank(self) -> int:
-        """How good the end of this kind of episode is, 1 to 5."""
-        return RANKS[self.kind]
+        """How good its end is, 1 to 5; an agent's episode ranks as the scripted kind that ends alike."""
+        if self.kind in RANKS:
+            return RANKS[self.kind]
+        if self.success[-1]:
+            return RANKS["success"]
+        end = float(self.quality[-1])
+        return RANKS["near_miss"] if end > 0.7 else RANKS["stalled"] if end > BY_CHANCE else RANKS["random"]
 
     @property
     def labels(self) -> NDArray[np.float32]:
@@ -96,7 +107,7 @@ def episode_path(root: Path, task: str, kind: str, seed: int) -> Path:
     Args:
         root: Folder of the data set.
         task: Task id, ``suite/name``.
-        kind: One of `RANKS`.
+        kind: One of `KINDS`.
         seed: Non-negative.
 
     Returns:
@@ -186,8 +197,8 @@ def list_episodes(root: Path, task: str | None = None, kind: str | None = None) 
     """
     if not Path(root).is_dir():
         raise ValueError(f"{root} is not a folder; `robometer-rl collect --out {root}` fills one")
-    if kind is not None and kind not in RANKS:
-        raise ValueError(f"kind {kind!r} is unknown; valid kinds: {', '.join(RANKS)}")
+    if kind is not None and kind not in KINDS:
+        raise ValueError(f"kind {kind!r} is unknown; valid kinds: {', '.join(KINDS)}")
     return sorted(Path(root).glob(f"{task or '*/*'}/{kind or '[a-z]*'}-*.h5"))
 
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from robometer_rl.envs.tasks import get_task, list_tasks
 from robometer_rl.rewards import RewardModel, Scores, load_reward_model
 
-from .episodes import Episode, list_episodes, read_episode
+from .episodes import BY_CHANCE, Episode, list_episodes, read_episode
 from .metrics import average_precision, pearson_r, roc_auc, tier_tau
 
 __all__ = ["KEYS", "EvaluateConfig", "evaluate", "evaluate_task", "main"]
@@ -37,6 +37,8 @@ GOALS: dict[str, tuple[str, float]] = {
     "rewind_r": (">=", 0.90),
     "paraphrase_r": (">=", 0.97),
     "wrong_task_progress": ("<=", 0.15),
+    "mime_progress": ("<=", 0.15),
+    "random_progress": ("<=", 0.15),
 }
 """Per measure: which side is good, and the goal for the mean."""
 WORST_GOALS = {"voc": 0.90}
@@ -124,6 +126,21 @@ def _success_measures(scored: Sequence[Scored], threshold: float) -> dict[str, f
         "success_auprc": average_precision(frames, np.concatenate([item.scores.success for item in scored])),
         "success_fpr": float(np.mean(np.array(peaks[False]) >= threshold)),
         "success_tpr": float(np.mean(np.array(peaks[True]) >= threshold)),
+    }
+
+
+def _idle_measures(scored: Sequence[Scored]) -> dict[str, float]:
+    """Final progress where the object lies as it lay: after a mime, and after aimless motion."""
+    kinds = {"mime_progress": ("mime",), "random_progress": ("random", "other_task")}
+    return {
+        key: _known(
+            [
+                float(item.scores.progress[-1])
+                for item in scored
+                if item.episode.kind in names and item.episode.quality[-1] <= BY_CHANCE
+            ]
+        )
+        for key, names in kinds.items()
     }
 
 
@@ -227,6 +244,7 @@ def evaluate_task(
         ),
         **_preference_measures(scored, sentence, [Video(model, e.frames) for e in foreign], rng),
         **_success_measures(scored, model.success_threshold),
+        **_idle_measures(scored),
         **_order_measures(scored, sentence, rng),
         **_language_measures(task, successes, worlds, heldout, rng),
     }

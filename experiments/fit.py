@@ -36,7 +36,7 @@ from robometer_rl.rewards.training.words import distil_word_table, teacher_folde
 
 from .episodes import Episode, list_episodes
 from .evaluate import evaluate
-from .labels import to_training_episode
+from .labels import label_all
 from .training_data import fingerprint, read_episodes, read_sentences, refuse_unseen, task_texts
 from .validation import calibrate, load_validation, validation_episodes
 
@@ -111,10 +111,7 @@ def _load(
     texts = task_texts({episode.task for episode in recorded}, own)
     if not config.allow_unseen:
         refuse_unseen(texts)
-    episodes = [
-        to_training_episode(e, config.success_negative_below, bool(texts[e.task].inverse_sentences))
-        for e in recorded
-    ]
+    episodes = label_all(recorded, texts, config.success_negative_below)
     frames = sum(len(e.frames) for e in episodes)
     console.print(f"{len(episodes)} episodes, {frames} frames, {len(texts)} tasks")
     return episodes, texts

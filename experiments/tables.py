@@ -34,6 +34,8 @@ MEANING = {
     "rewind_r": "rewound successes: r of progress with the label",
     "paraphrase_r": "held-out paraphrase against canonical sentence: r of progress",
     "wrong_task_progress": "wrong sentence: final progress",
+    "mime_progress": "final progress of a mime: the hand ends as the expert's, the object lies untouched",
+    "random_progress": "final progress of aimless motion and other tasks' behaviour, the object untouched",
     "success_tpr": "share of successful episodes that reach the threshold",
 }
 """Measure -> what it is, in words."""

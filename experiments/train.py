@@ -58,6 +58,8 @@ class TrainCommand:
     """Threads of torch."""
     videos: bool = True
     """Draw the best episode and the failure that was paid most, once the run is done."""
+    record: Path | None = None
+    """Folder for every other episode that the agent learns from; `robometer-rl fit` reads them."""
     wandb: str | None = None
     """Project of Weights & Biases to log to besides CSV and TensorBoard; needs `pip install wandb`."""
 
@@ -100,10 +102,10 @@ def _open_folder(folder: RunFolder, config: RunConfig) -> None:
 def _begin(command: TrainCommand, folder: RunFolder) -> tuple[BaseAlgorithm, Journal]:
     """Makes a new agent, or takes the one of the last checkpoint."""
     config = command.run
-
-    loaded = load_checkpoint(folder.checkpoint, config, partial(training_envs, config), command.device)
+    make_envs = partial(training_envs, config, record=command.record)
+    loaded = load_checkpoint(folder.checkpoint, config, make_envs, command.device)
     if loaded is None:
-        return make_learner(config, training_envs(config), command.device), Journal(weights=_weights(config))
+        return make_learner(config, make_envs(), command.device), Journal(weights=_weights(config))
     agent, state = loaded
     before, now = state.get("weights", ""), _weights(config)
     if before != now:

@@ -14,6 +14,7 @@ from robometer_rl.envs.extras import naming_extras
 from robometer_rl.envs.tasks import get_task
 
 from .learners import hyperparameters, restore_normaliser, split_normalize
+from .record import Record
 from .runs import RunConfig
 
 with naming_extras():
@@ -31,12 +32,14 @@ def _nothing(reward: Any) -> float:
     return 0.0
 
 
-def _makers(config: RunConfig, session: int) -> list[Callable[[], gym.Env[Any, Any]]]:
+def _makers(config: RunConfig, session: int, record: Path | None) -> list[Callable[[], gym.Env[Any, Any]]]:
     def maker(row: int) -> Callable[[], gym.Env[Any, Any]]:
         def make() -> gym.Env[Any, Any]:
             # A resumed run must not replay the start states it began with.
             seed = config.seed + 1_000 * row + 100_000 * session
             env: gym.Env[Any, Any] = make_env(config.env, seed=seed, **_options(config))
+            if record is not None:
+                env = Record(env, record, config.env, seed, config.action_repeat)
             return TransformReward(env, _nothing) if config.reward == "none" else ShareFrames(env)
 
         return make
@@ -44,18 +47,21 @@ def _makers(config: RunConfig, session: int) -> list[Callable[[], gym.Env[Any, A
     return [maker(row) for row in range(config.n_envs)]
 
 
-def training_envs(config: RunConfig, session: int = 0, normaliser: Path | None = None) -> VecEnv:
+def training_envs(
+    config: RunConfig, session: int = 0, normaliser: Path | None = None, record: Path | None = None
+) -> VecEnv:
     """Makes the environments that the agent learns in.
 
     Args:
         config: The run; with several environments they run in worker processes.
         session: How often the run was started before.
         normaliser: A `VecNormalize` of a checkpoint, where the learner uses one.
+        record: Folder to which the agent's episodes are written; none are without one.
 
     Returns:
         `VecNormalize(VecMonitor(VecRobometerReward(...)))`, without what the run does not use.
     """
-    makers = _makers(config, session)
+    makers = _makers(config, session, record)
     venv: VecEnv = DummyVecEnv(makers) if config.n_envs == 1 else SubprocVecEnv(makers)
     values, normalize = split_normalize(hyperparameters(config))
     if config.reward == "robometer":

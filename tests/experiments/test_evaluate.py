@@ -19,6 +19,8 @@ from robometer_rl.rewards import Scores
 from robometer_rl.rewards.compact.checkpoint import Checkpoint
 from robometer_rl.rewards.compact.runtime import CompactReward
 
+IDLE = ("mime_progress", "random_progress")
+
 
 class Oracle:
     """Reads progress off the brightness: what a perfect model would score."""
@@ -53,7 +55,7 @@ def test_a_perfect_model_gets_perfect_measures(data: Path) -> None:
         "success_tpr",
     ):
         assert mean[key] == pytest.approx(1.0, abs=0.01), key
-    for key in ("success_fpr", "stall_drift", "still_progress", "wrong_task_progress"):
+    for key in ("success_fpr", "stall_drift", "still_progress", "wrong_task_progress", *IDLE):
         assert mean[key] == pytest.approx(0.0, abs=0.01), key
     # undone and random both end where they began: this model cannot tell them apart
     assert mean["preference_quality"] > 0.85
@@ -76,7 +78,8 @@ def test_a_clock_gets_bad_measures(data: Path) -> None:
     mean = evaluate(Clock(), load_by_task(data, TASKS, 2), seed=0)["mean"]
     assert mean["voc"] == pytest.approx(1.0)
     assert mean["still_progress"] == pytest.approx(59 / 60)
-    assert mean["wrong_task_progress"] == pytest.approx((LENGTH - 1) / LENGTH)
+    for key in ("wrong_task_progress", *IDLE):
+        assert mean[key] == pytest.approx((LENGTH - 1) / LENGTH), key
     assert 20 / (LENGTH + 20) <= mean["stall_drift"] <= 20 / 22
     for key in ("rewind_r", "kendall_tau", "preference_quality", "preference_task"):
         assert mean[key] == pytest.approx(0.0, abs=1e-6), key

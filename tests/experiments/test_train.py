@@ -24,6 +24,7 @@ import tyro
 
 from robometer_rl import cli
 from robometer_rl.experiments import train as training
+from robometer_rl.experiments.episodes import list_episodes, read_episode
 from robometer_rl.experiments.learners import hyperparameters, load_checkpoint, make_learner, save_checkpoint
 from robometer_rl.experiments.runs import CURVE_COLUMNS, RunConfig, RunFolder
 from robometer_rl.experiments.train import TrainCommand, command_of, train
@@ -72,6 +73,16 @@ def test_a_run_leaves_a_curve_a_result_and_the_best_agent(reward: Any, tmp_path:
     assert result.ground_truth["env_weight"] == (1.0 if reward in ("sparse", "dense") else 0.0)
     if reward == "none":
         assert all(row["train_learned_return"] == 0.0 for row in rows)
+
+
+def test_recording_changes_nothing_but_leaves_episodes(tmp_path: Path) -> None:
+    _, plain = carry_out(TINY, tmp_path / "plain")
+    _, filmed = carry_out(TINY, tmp_path / "filmed", record=tmp_path / "data")
+    for one, two in zip(read_rows(plain.curve), read_rows(filmed.curve), strict=True):
+        np.testing.assert_equal({**one, "wall_s": 0}, {**two, "wall_s": 0})
+    # 300 steps are six episodes of ten decisions; every other one is kept.
+    episodes = [read_episode(path) for path in list_episodes(tmp_path / "data", TINY.env, "agent")]
+    assert [episode.frames.shape for episode in episodes] == [(11, 96, 96, 3)] * 3
 
 
 def test_a_run_that_is_done_is_only_reported(tmp_path: Path) -> None:
