@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import tyro
 
 from robometer_rl import RobometerReward
@@ -157,17 +156,17 @@ def train(command: TrainCommand) -> Result | None:
 
 
 def _log(agent: BaseAlgorithm, command: TrainCommand, folder: RunFolder) -> None:
+    if command.wandb is not None:
+        try:
+            import wandb
+        except ModuleNotFoundError as error:
+            raise ImportError("--wandb needs Weights & Biases: pip install wandb") from error
+        # Before the first TensorBoard writer: it mirrors only those that are opened later.
+        wandb.init(
+            project=command.wandb, id=command.run.run_id, resume="allow", sync_tensorboard=True,
+            config=asdict(command.run),
+        )  # fmt: skip
     agent.set_logger(configure(str(folder.path / "tensorboard"), ["tensorboard"]))
-    if command.wandb is None:
-        return
-    try:
-        import wandb
-    except ModuleNotFoundError as error:
-        raise ImportError("--wandb needs Weights & Biases: pip install wandb") from error
-    wandb.init(
-        project=command.wandb, id=command.run.run_id, resume="allow", sync_tensorboard=True,
-        config=asdict(command.run),
-    )  # fmt: skip
 
 
 def _threshold(env: Any) -> float:
@@ -191,7 +190,7 @@ def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, ag
         normalise = None if normaliser is None else normaliser.normalize_obs
         best = type(agent).load(folder.best_model, device=command.device)
         draw_videos(folder.videos, best, agent, env, config.eval_episodes, normalise)
-    last: dict[str, float] = rows[-1] if rows else {"true_success": np.nan, "true_success_last": np.nan}
+    last = rows[-1]
     result = Result(
         run_id=config.run_id,
         env_steps=reached,

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,33 @@ def test_recording_changes_nothing_but_leaves_episodes(tmp_path: Path) -> None:
     # 300 steps are six episodes of ten decisions; every other one is kept.
     episodes = [read_episode(path) for path in list_episodes(tmp_path / "data", TINY.env, "agent")]
     assert [episode.frames.shape for episode in episodes] == [(11, 96, 96, 3)] * 3
+
+
+def test_wandb_gets_the_run_and_mirrors_tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+    config = replace(TINY, steps=100)
+
+    def init(**options: Any) -> None:
+        calls.append(options)
+        assert not (tmp_path / config.run_id / "tensorboard").exists(), "writers opened before are not seen"
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=init))
+    carry_out(config, tmp_path, wandb="mine")
+    assert calls == [
+        {
+            "project": "mine",
+            "id": config.run_id,
+            "resume": "allow",
+            "sync_tensorboard": True,
+            "config": asdict(config),
+        }
+    ]
+
+
+def test_wandb_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(ImportError, match="pip install wandb"):
+        carry_out(TINY, tmp_path, wandb="mine")
 
 
 def test_a_run_that_is_done_is_only_reported(tmp_path: Path) -> None:
@@ -215,6 +243,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_whole(tmp_path: Path) -> Non
         ({"reward": "robomter"}, "choose one of robometer, sparse, dense, none"),
         ({"shaping": "sum"}, "choose one of progress\\+success"),
         ({"steps": 0}, "steps=0 must be a whole number of at least 1"),
+        ({"steps": 99}, "eval_every=100 must be at most steps=99"),
         ({"overrides": "{gamma: 1}"}, "is not JSON"),
         ({"overrides": "[1]"}, "must be a JSON object"),
     ],
