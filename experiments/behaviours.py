@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -292,6 +292,33 @@ def mime(scene: Scene) -> Iterator[Move]:
     yield from ((act(motion, gripper), 1.0) for motion in ends)
 
 
+def returned(scene: Scene) -> Iterator[Move]:
+    """The expert does the task, lets go, and goes back to where its hand began.
+
+    Otherwise a hand at its start would always mean that nothing is done, and a success shown backwards, where
+    the inverse task is done once the hand is there, would teach the same of that.
+    """
+    rng, stage = scene.rng, scene.stage
+    plan = draw_work(scene, scene.typical, stage.left - _HOME, most_pauses=2)
+    yield from work(scene, plan, lambda: stage.success)
+    ends = len(stage.done) + int(rng.integers(3, 9))
+    yield from work(scene, Work(slowest=0.5), lambda: len(stage.done) >= ends)
+    yield from hold(scene, 8, gripper=OPEN)
+    back = -np.sum([done.action[:3] for done in stage.done], axis=0) * scene.world.unit
+    # Up first, higher in later tries, so that the way home takes nothing along.
+    up = np.array([0.0, 0.0, rng.uniform(0.05, 0.12) + 0.15 * scene.ease])
+    corners = (np.zeros(3), up, back + up, back)
+    speed = float(rng.uniform(0.6, 1.0))
+    for here, target in pairwise(corners):
+        for motion in straight(here, target, stage.motion_size, scene.world.unit, speed):
+            yield act(motion, OPEN), 0.0
+    yield from hold(scene, int(rng.integers(5, 20)), gripper=OPEN)
+
+
+_HOME = 100
+"""Control steps kept for letting go, the way home and the rest there."""
+
+
 def _aside(scene: Scene, over: bool) -> NDArray[np.float64]:
     """How far from the expert's way the hand is led, metres, `(3,)`: upwards, or aside and a little up."""
     rng = scene.rng
@@ -316,5 +343,6 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "random": random,
     "other_task": other_task,
     "mime": mime,
+    "returned": returned,
 }
 """Kind of episode -> what happens in it."""

@@ -44,6 +44,8 @@ class Counts:
     """The behaviour of another task in this task's world, or the hand going elsewhere."""
     mime: int = 24
     """The expert's motion beside or above the object, which stays; the hand ends where the expert's does."""
+    returned: int = 12
+    """The expert does the task, then its hand goes back to where it began."""
 
 
 @dataclass(frozen=True)

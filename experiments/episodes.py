@@ -23,6 +23,7 @@ RANKS: dict[str, int] = {
     "random": 1,
     "other_task": 1,
     "mime": 1,
+    "returned": 5,
 }
 """Kind of scripted episode -> how good its end is; higher is preferred over lower in one task."""
 

@@ -269,10 +269,24 @@ def test_a_mime_ends_where_the_expert_does_and_moves_nothing() -> None:
     assert ended_there > 18
 
 
+def test_who_returns_leaves_it_done_and_ends_where_it_began() -> None:
+    for episode in many("returned", 12, Ratchet):
+        first = int(np.argmax(episode.success))
+        assert 0 < first < len(episode.frames) - 5
+        assert episode.success[first:].all()
+        # A pixel is 128 + 150 times the hand.
+        hand = (episode.frames[:, 0, 0].astype(int) - 128) / 150
+        assert np.abs(hand[first]).max() > 0.25
+        assert np.abs(hand[-1]).max() < 0.05
+        backwards = to_training_episode(episode, 0.8, has_inverse=True)
+        assert backwards.inverse_progress is not None
+        assert not backwards.inverse_progress[first:].any(), "nothing is undone yet, wherever the hand is"
+
+
 @pytest.mark.parametrize("kind", list(RANKS))
 def test_an_episode_depends_on_its_seed_alone(kind: str) -> None:
-    # On a rail the hand is the object: only with a cart can it miss that.
-    world = Cart if kind == "mime" else Rail
+    # On a rail the hand is the object: only with a cart can it miss that, only with a ratchet leave it.
+    world = {"mime": Cart, "returned": Ratchet}.get(kind, Rail)
     fresh, used = a_studio(world), a_studio(world)
     for before in ("random", "noisy_success"):
         used.produce(before, 1)
