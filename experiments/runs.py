@@ -113,10 +113,6 @@ class RunConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
                 raise ValueError(f"{name}={value!r} must be a whole number of at least {lowest}")
-        if self.eval_every > self.steps:
-            raise ValueError(
-                f"eval_every={self.eval_every} must be at most steps={self.steps}: the run would end unjudged"
-            )
         if not isinstance(self.hyperparameters, dict):
             raise ValueError(f"overrides={self.overrides!r} must be a JSON object: '{{\"gamma\": 0.99}}'")
 

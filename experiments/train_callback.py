@@ -142,7 +142,8 @@ class Coach(BaseCallback):
         self._follow(self.locals["infos"], self.locals["dones"])
         rows = self.journal.rows
         last = int(rows[-1]["env_steps"]) if rows else 0
-        if self.env_steps // self.config.eval_every > last // self.config.eval_every:
+        unjudged = not rows and self.env_steps >= self.config.steps
+        if unjudged or self.env_steps // self.config.eval_every > last // self.config.eval_every:
             self._judge()
             if self.config.stop_when_solved and solved(rows):
                 return False

@@ -296,7 +296,7 @@ def test_a_wider_sweep_goes_on_and_another_one_is_refused(file: Path, tmp_path: 
 
 
 def test_a_run_folder_of_another_configuration_is_refused(file: Path, tmp_path: Path) -> None:
-    config = RunConfig(seed=0, steps=800, eval_every=800)
+    config = RunConfig(seed=0, steps=800)
     folder = RunFolder(tmp_path / "out" / config.run_id)
     write_json(folder.config, replace(config, horizon=99).__dict__)
     with pytest.raises(ValueError, match="another configuration: horizon is 99 and not 150"):

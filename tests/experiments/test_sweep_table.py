@@ -14,7 +14,7 @@ from robometer_rl.experiments.sweep_table import LiveBoard, Progress, progress, 
 
 
 def entry(seed: int, state: State, minutes: float = 0.0, error: str = "") -> Entry:
-    config = RunConfig(seed=seed, steps=1000, eval_every=1000)
+    config = RunConfig(seed=seed, steps=1000)
     began = datetime.now(timezone.utc) - timedelta(minutes=minutes)
     return Entry(config.run_id, config, "", state, started=began.isoformat(), error=error)
 
