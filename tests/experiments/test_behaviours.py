@@ -17,7 +17,6 @@ from robometer_rl.envs.tasks import get_task, list_tasks
 from robometer_rl.experiments import studio as studio_module
 from robometer_rl.experiments.episodes import RANKS, Episode, progress_labels
 from robometer_rl.experiments.labels import to_training_episode
-from robometer_rl.experiments.motions import roaming
 from robometer_rl.experiments.scene import WORLDS
 from robometer_rl.experiments.stage import Stage, horizon
 from robometer_rl.experiments.studio import Studio, refusal
@@ -383,18 +382,6 @@ def test_labels_of_a_success_follow_the_way_made() -> None:
     episode = stage.episode("robosuite/Rail", "success", 3, "")
     way = 1 - (env.first - 0.012 * np.arange(len(episode.frames))) / env.first
     np.testing.assert_allclose(progress_labels(episode.clock, episode.success), way / way[-1], atol=1e-5)
-
-
-def test_roaming_reaches_the_whole_room_and_the_camera() -> None:
-    room, front = np.array([0.4, 0.3, 0.2]), np.array([0.44, -0.3, 0.29])
-    ways = roaming(np.random.default_rng(0), 6, 0.01, room, front, 0.8)
-    path = 0.01 * np.cumsum([next(ways) for _ in range(20_000)], axis=0)
-    assert path.shape == (20_000, 6)
-    assert not path[:, 3:].any(), "the wrist does not turn"
-    assert (path[:, :3].min(0) < -0.9 * room).all()
-    assert (path[:, :3].max(0) > 0.9 * room).all()
-    assert np.abs(np.diff(path, axis=0)).max() <= 0.008 + 1e-9
-    assert np.linalg.norm(path[:, :3] - front, axis=1).min() < 0.05
 
 
 def test_no_policy_of_an_unseen_task_acts_in_a_training_world() -> None:
