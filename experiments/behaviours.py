@@ -11,7 +11,21 @@ from numpy.typing import NDArray
 
 from .episodes import UNMOVED
 from .motions import OPEN, SHUT, Pace, burst, jitter, straight, swaying, wandering, white
-from .scene import Behaviour, Move, Policy, Scene, Work, act, draw_work, free, hold, leave, roam, work
+from .scene import (
+    Behaviour,
+    Move,
+    Policy,
+    Scene,
+    Work,
+    act,
+    draw_work,
+    free,
+    hold,
+    leave,
+    roam,
+    travelled,
+    work,
+)
 from .stage import Done
 
 ROOM = np.array([0.22, 0.22, 0.12])
@@ -276,20 +290,21 @@ def mime(scene: Scene) -> Iterator[Move]:
     touches = next((i for i, done in enumerate(moves) if done.quality > UNMOVED), len(moves) - 1)
     speed = float(rng.uniform(0.5, 1.0))
     scene.detail = f"{'over' if over else 'beside'} {np.round(aside, 2).tolist()}"
-    yield from free(scene, straight(np.zeros(3), aside, stage.motion_size, scene.world.unit, speed))
+    yield from _go(scene, aside, speed, OPEN, 0.0)
     if over:
         # Straight to where the hand ends, above all that it would meet on the way.
-        end = np.sum([done.action[:3] for done in moves], axis=0) * scene.world.unit
-        yield from free(scene, straight(np.zeros(3), end, stage.motion_size, scene.world.unit, speed))
+        yield from _go(scene, travelled(moves) * scene.world.unit, speed, OPEN, 0.0)
     else:
         yield from ((done.action, float(i >= touches)) for i, done in enumerate(moves))
     # Later tries stay aside: where the end of the hand's way is on the object, it would move that after all.
-    back = -aside * (1.0 - scene.ease)
     gripper = float(moves[-1].action[-1])
-    for motion in straight(np.zeros(3), back, stage.motion_size, scene.world.unit, speed):
-        yield act(motion, gripper), 1.0
+    yield from _go(scene, -aside * (1.0 - scene.ease), speed, gripper, 1.0)
     ends = islice(jitter(rng, stage.motion_size, rng.uniform(0.0, 0.3)), int(rng.integers(10, 60)))
     yield from ((act(motion, gripper), 1.0) for motion in ends)
+
+
+_HOME = 100
+"""Control steps kept for letting go, the way home and the rest there."""
 
 
 def returned(scene: Scene) -> Iterator[Move]:
@@ -304,19 +319,20 @@ def returned(scene: Scene) -> Iterator[Move]:
     ends = len(stage.done) + int(rng.integers(3, 9))
     yield from work(scene, Work(slowest=0.5), lambda: len(stage.done) >= ends)
     yield from hold(scene, 8, gripper=OPEN)
-    back = -np.sum([done.action[:3] for done in stage.done], axis=0) * scene.world.unit
+    back = -travelled(stage.done) * scene.world.unit
     # Up first, higher in later tries, so that the way home takes nothing along.
     up = np.array([0.0, 0.0, rng.uniform(0.05, 0.12) + 0.15 * scene.ease])
     corners = (np.zeros(3), up, back + up, back)
     speed = float(rng.uniform(0.6, 1.0))
     for here, target in pairwise(corners):
-        for motion in straight(here, target, stage.motion_size, scene.world.unit, speed):
-            yield act(motion, OPEN), 0.0
+        yield from _go(scene, target - here, speed, OPEN, 0.0)
     yield from hold(scene, int(rng.integers(5, 20)), gripper=OPEN)
 
 
-_HOME = 100
-"""Control steps kept for letting go, the way home and the rest there."""
+def _go(scene: Scene, way: NDArray[np.float64], speed: float, gripper: float, tick: float) -> Iterator[Move]:
+    """Straight along a way, metres, `(3,)`."""
+    for motion in straight(np.zeros(3), way, scene.stage.motion_size, scene.world.unit, speed):
+        yield act(motion, gripper), tick
 
 
 def _aside(scene: Scene, over: bool) -> NDArray[np.float64]:

@@ -33,6 +33,9 @@ KINDS = (*RANKS, "agent")
 BY_CHANCE = 0.1
 """Quality above which what had nothing to do with the task has done a part of it."""
 
+_NEARLY = 0.7
+"""Quality above which an agent that stops has nearly done it: scripted stalls stop at or below."""
+
 # A frame of 96x96 pixels fits DEFLATE's window of 32 KiB: with several frames in a chunk the static
 # background of a frame is coded as a copy of the frame before.
 _CHUNK_FRAMES = 16
@@ -94,7 +97,9 @@ class Episode:
         if self.success[-1]:
             return RANKS["success"]
         end = float(self.quality[-1])
-        return RANKS["near_miss"] if end > 0.7 else RANKS["stalled"] if end > BY_CHANCE else RANKS["random"]
+        return (
+            RANKS["near_miss"] if end > _NEARLY else RANKS["stalled"] if end > BY_CHANCE else RANKS["random"]
+        )
 
     @property
     def labels(self) -> NDArray[np.float32]:

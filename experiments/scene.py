@@ -285,8 +285,12 @@ def detour(scene: Scene) -> Iterator[Move]:
 
 def _way_off(stage: Stage, began: int) -> float:
     """Full-speed steps that lead back to where the hand was at step `began`."""
-    moved = np.sum([done.action[:3] for done in stage.done[began:]], axis=0)
-    return float(np.abs(moved).max())
+    return float(np.abs(travelled(stage.done[began:])).max())
+
+
+def travelled(moves: Sequence[Done]) -> NDArray[np.float32]:
+    """Where moves lead the hand, in full-speed steps, `(3,)`."""
+    return np.sum([done.action[:3] for done in moves], axis=0)
 
 
 def _expert(scene: Scene) -> Policy:

@@ -118,7 +118,7 @@ def test_a_file_that_is_not_there_lists_the_packaged_ones() -> None:
     "config",
     [
         RunConfig(),
-        RunConfig("robosuite/Lift", "ppo", "none", 3, 5000, "delta", "a b", n_envs=2, stop_when_solved=True),
+        RunConfig("robosuite/Lift", "ppo", "none", 3, 500, "delta", "a b", n_envs=2, stop_when_solved=True),
         RunConfig(overrides='{"gamma": 0.99, "net_arch": [64, 64]}'),
     ],
 )

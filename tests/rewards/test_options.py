@@ -94,17 +94,6 @@ def test_a_wrong_option_changes_no_other(checkpoint: Checkpoint) -> None:
     assert torch.get_num_threads() == 2
 
 
-def _moving_shapes(length: int) -> np.ndarray:
-    """Smooth pictures of a bright block that crosses a table, uint8 `(length, 96, 96, 3)`."""
-    y, x = np.mgrid[0:96, 0:96]
-    frames = np.empty((length, 96, 96, 3), dtype=np.uint8)
-    for t in range(length):
-        frames[t] = np.stack([90 + y // 2, 110 + x // 4, 140 - y // 3], axis=-1)
-        left = 10 + 60 * t // length
-        frames[t, 40:58, left : left + 18] = (200, 40, 30)
-    return frames
-
-
 def _an_episode(length: int) -> np.ndarray:
     """Frames of an expert in a world that the model knows."""
     env = make_env("metaworld/door-open-v3", image_size=96)
