@@ -24,6 +24,12 @@ _KEPT_STUDIOS = 1
 """How many environments a worker keeps open: chunks come sorted by task, so one is enough."""
 
 
+_UNLASTING = frozenset(
+    {"robosuite/Lift", "metaworld/reach-v3", "metaworld/door-open-v3", "metaworld/stick-push-v3"}
+)
+"""Tasks whose success is over when the hand leaves (a lifted cube, a door that swings back)."""
+
+
 @dataclass(frozen=True)
 class Counts:
     """Episodes of each kind, for each task."""
@@ -148,6 +154,7 @@ def orders(config: CollectConfig, tasks: Sequence[str]) -> list[Order]:
         Order(task, kind, config.seed_start + index)
         for task in tasks
         for kind, count in wanted
+        if kind != "returned" or task not in _UNLASTING
         for index in range(count)
     ]
 

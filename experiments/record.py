@@ -12,7 +12,7 @@ from typing import Any, SupportsFloat
 import gymnasium as gym
 import numpy as np
 
-from .episodes import Episode, write_episode
+from .episodes import Episode, list_episodes, write_episode
 
 __all__ = ["Record"]
 
@@ -32,7 +32,8 @@ class Record(gym.Wrapper[Any, Any, Any, Any]):
             env: From `make_env`: its `info` has `is_success` and `quality`.
             folder: Folder of the data set.
             task: Task id.
-            number: Which of all recorded environments this is; the numbers of its episodes follow from it.
+            number: Which of all recorded environments this is; the numbers of its episodes follow from it,
+                after those that the folder has of it already.
             frame_every: Environment steps per decision.
             every: Each how many-th episode is kept.
 
@@ -44,7 +45,7 @@ class Record(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self._folder = folder
         self._task = task
-        self._next = number * _EPISODES
+        self._next = _first_free(folder, task, number)
         self._frame_every = frame_every
         self._every = every
         self._frames: list[Any] = []
@@ -90,3 +91,11 @@ class Record(gym.Wrapper[Any, Any, Any, Any]):
             detail="an agent that was learning",
         )
         write_episode(self._folder, episode)
+
+
+def _first_free(folder: Path, task: str, number: int) -> int:
+    """The first number of an environment's episodes after those that are there: a rerun adds to them."""
+    first = number * _EPISODES
+    there = list_episodes(folder, task, "agent") if folder.is_dir() else []
+    taken = (int(path.stem.removeprefix("agent-")) for path in there)
+    return max((seed + 1 for seed in taken if first <= seed < first + _EPISODES), default=first)

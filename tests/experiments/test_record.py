@@ -58,6 +58,16 @@ def test_every_other_episode_is_kept_and_environments_do_not_collide(tmp_path: P
     assert sorted(kept) == [0, 2, 4, 700_000, 700_002, 700_004]
 
 
+def test_a_second_recording_adds_to_the_first(tmp_path: Path) -> None:
+    play(recording(tmp_path, number=7), 2)
+    before = [path.read_bytes() for path in list_episodes(tmp_path)]
+    play(recording(tmp_path, number=0), 1)
+    play(recording(tmp_path, number=7), 3)
+    kept = [int(path.stem.split("-")[1]) for path in list_episodes(tmp_path)]
+    assert sorted(kept) == [0, *range(700_000, 700_005)]
+    assert [path.read_bytes() for path in list_episodes(tmp_path) if "-70000" in path.name][:2] == before
+
+
 def test_an_unfinished_episode_is_dropped(tmp_path: Path) -> None:
     env = recording(tmp_path)
     env.reset()
