@@ -345,7 +345,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             "episodes": config.episodes,
             "seed": config.seed,
         }
-        config.json.write_text(json.dumps({**record, "table": table}, indent=2) + "\n")
+        # JSON has no NaN: where there was nothing to measure stands null.
+        rows = {
+            task: {key: None if np.isnan(value) else value for key, value in row.items()}
+            for task, row in table.items()
+        }
+        text = json.dumps({**record, "table": rows}, indent=2, allow_nan=False)
+        config.json.write_text(text + "\n", encoding="utf-8")
         console.print(f"written: {config.json}")
 
 

@@ -18,8 +18,8 @@ from .markers import fill_marked
 
 __all__ = ["TablesConfig", "fill", "main", "per_task", "summary"]
 
-Table = Mapping[str, Mapping[str, float]]
-"""Task id, "mean" or "worst" -> measure -> value."""
+Table = Mapping[str, Mapping[str, float | None]]
+"""Task id, "mean" or "worst" -> measure -> value, None where there was nothing to measure it on."""
 
 MEANING = {
     "voc": "VOC: Pearson r of progress with the label, successes",
@@ -55,8 +55,12 @@ def _short(task: str) -> str:
     return task.partition("/")[2].removesuffix("-v3")
 
 
-def _met(key: str, mean: float, worst: float) -> str:
-    if key not in GOALS:
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _met(key: str, mean: float | None, worst: float | None) -> str:
+    if key not in GOALS or mean is None or worst is None:
         return ""
     sign, goal = GOALS[key]
     good = mean >= goal if sign == ">=" else mean <= goal
@@ -70,11 +74,12 @@ def summary(table: Table) -> str:
     tasks = [task for task in table if task not in ("mean", "worst")]
     for key in KEYS:
         mean, worst = table["mean"][key], table["worst"][key]
-        where = next((_short(task) for task in tasks if table[task][key] == worst), "none")
+        at = (_short(task) for task in tasks if worst is not None and table[task][key] == worst)
         goal = f"{GOALS[key][1]:g}" if key in GOALS else ""
         goal += f" (worst {WORST_GOALS[key]:g})" if key in WORST_GOALS else ""
         met = _met(key, mean, worst)
-        rows.append(f"| {MEANING[key]} (`{key}`) | {goal} | {mean:.3f} | {worst:.3f} ({where}) | {met} |")
+        numbers = f"{_number(mean, 3)} | {_number(worst, 3)} ({next(at, 'none')})"
+        rows.append(f"| {MEANING[key]} (`{key}`) | {goal} | {numbers} | {met} |")
     return "\n".join(rows)
 
 
@@ -83,7 +88,7 @@ def per_task(table: Table) -> str:
     rows = ["| task | " + " | ".join(KEYS) + " |", "|---" * (len(KEYS) + 1) + "|"]
     for task, row in table.items():
         if task not in ("mean", "worst"):
-            rows.append(f"| {_short(task)} | " + " | ".join(f"{row[key]:.2f}" for key in KEYS) + " |")
+            rows.append(f"| {_short(task)} | " + " | ".join(_number(row[key], 2) for key in KEYS) + " |")
     return "\n".join(rows)
 
 

@@ -126,7 +126,7 @@ def test_the_command_writes_json(
     path = tmp_path / "reports" / "table.json"
     words = ["--data", str(config.data), "--model", str(config.start), "--episodes", "1", "--json", str(path)]
     evaluate_main(words)
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(), parse_constant=pytest.fail)
     told = {key: record[key] for key in ("model", "split", "episodes", "seed")}
     assert told == {"model": str(config.start), "split": "seen", "episodes": 1, "seed": 0}
     assert set(record["table"]) == {*TASKS, "mean", "worst"}

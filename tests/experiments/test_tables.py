@@ -26,6 +26,12 @@ def test_a_goal_is_met_by_mean_and_worst() -> None:
     assert per_task(table(1, 0.3)).splitlines()[-1].startswith("| push | 0.30 | 0.50 |")
 
 
+def test_what_could_not_be_measured_is_a_dash() -> None:
+    row = {**dict.fromkeys(KEYS, 0.5), "mime_progress": None}
+    assert "| - | - (none) |  |" in summary({"metaworld/push-v3": row, "mean": row, "worst": row})
+    assert " - " in per_task({"metaworld/push-v3": row}).splitlines()[-1]
+
+
 def test_only_what_stands_between_the_markers_changes() -> None:
     text = "a\n<!-- summary -->\nSTALE\n<!-- end -->\nb\n<!-- per task -->\nSTALE\n<!-- end -->\nc"
     filled = fill(text, table(1, 1))
