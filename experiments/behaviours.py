@@ -329,6 +329,26 @@ def returned(scene: Scene) -> Iterator[Move]:
     yield from hold(scene, int(rng.integers(5, 20)), gripper=OPEN)
 
 
+def cornered(scene: Scene) -> Iterator[Move]:
+    """The arm runs at full speed into corners of its room and stays there, as agents that learn do.
+
+    From some corners it hides the object: whoever never saw that takes a hidden object for a done one.
+    """
+    rng, size = scene.rng, scene.stage.motion_size
+    left = _length(scene)
+    corners = []
+    while left > 0:
+        corner = rng.choice([-1.0, 0.0, 1.0], size, p=[0.45, 0.1, 0.45])
+        # Later tries keep to the air, where nothing is met by chance.
+        corner[2] = max(corner[2], np.sign(scene.ease - 0.3))
+        stays, gripper = min(left, int(rng.integers(20, 120))), (OPEN, SHUT)[int(rng.integers(2))]
+        tremble = jitter(rng, size, rng.uniform(0.0, 0.3))
+        yield from ((act(corner + motion, gripper), 0.0) for motion in islice(tremble, stays))
+        left -= stays
+        corners.append(corner.astype(int).tolist())
+    scene.detail = f"corners {corners}"
+
+
 def _go(scene: Scene, way: NDArray[np.float64], speed: float, gripper: float, tick: float) -> Iterator[Move]:
     """Straight along a way, metres, `(3,)`."""
     for motion in straight(np.zeros(3), way, scene.stage.motion_size, scene.world.unit, speed):
@@ -360,5 +380,6 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "other_task": other_task,
     "mime": mime,
     "returned": returned,
+    "cornered": cornered,
 }
 """Kind of episode -> what happens in it."""

@@ -52,6 +52,8 @@ class Counts:
     """The expert's motion beside or above the object, which stays; the hand ends where the expert's does."""
     returned: int = 12
     """The expert does the task, then its hand goes back to where it began."""
+    cornered: int = 24
+    """The arm runs into corners of its room and stays there, often before the object."""
 
 
 @dataclass(frozen=True)

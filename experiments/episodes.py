@@ -24,6 +24,7 @@ RANKS: dict[str, int] = {
     "other_task": 1,
     "mime": 1,
     "returned": 5,
+    "cornered": 1,
 }
 """Kind of scripted episode -> how good its end is; higher is preferred over lower in one task."""
 

@@ -131,7 +131,7 @@ def _success_measures(scored: Sequence[Scored], threshold: float) -> dict[str, f
 
 def _idle_measures(scored: Sequence[Scored]) -> dict[str, float]:
     """Final progress where the object lies as it lay: after a mime, and after aimless motion."""
-    kinds = {"mime_progress": ("mime",), "random_progress": ("random", "other_task")}
+    kinds = {"mime_progress": ("mime",), "random_progress": ("random", "other_task", "cornered")}
     return {
         key: _known(
             [

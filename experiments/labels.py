@@ -134,11 +134,11 @@ def _progress_of_failure(episode: Episode, scale: QualityScale) -> NDArray[np.fl
     """Progress of what is not an expert's success.
 
     Done is 1. An object on its way is worth what successes have when theirs is as near; nothing, where they
-    do not tell. Where the object lies as it lay, another task's behaviour, random motion, a mime from where
-    the object should have moved, and an agent that never moves it or has brought it back, have made no
-    progress: an arm that roams, told nothing, gets 0.1 to 0.3 for it, which agents find and stay with, and
-    a network that never saw a mime reads the hand for the object. The way to the object may be an expert's:
-    no label.
+    do not tell. Where the object lies as it lay, another task's behaviour, random motion, an arm in a corner,
+    a mime from where the object should have moved, and an agent that never moves it or has brought it back,
+    have made no progress: an arm that roams, told nothing, gets 0.1 to 0.3 for it, which agents find and stay
+    with, and a network that never saw a mime reads the hand for the object. The way to the object may be an
+    expert's: no label.
     """
     moved = episode.quality > BY_CHANCE
     idle = ~moved
@@ -146,7 +146,7 @@ def _progress_of_failure(episode: Episode, scale: QualityScale) -> NDArray[np.fl
         idle &= episode.clock > 0.0
     elif episode.kind == "agent":
         idle &= np.logical_or.accumulate(moved) | ~moved.any()
-    elif episode.kind not in ("random", "other_task"):
+    elif episode.kind not in ("random", "other_task", "cornered"):
         idle[:] = False
     # At the first frame nothing has been done yet.
     idle[0] |= not moved[0]

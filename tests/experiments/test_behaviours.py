@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from robometer_rl.envs.tasks import get_task, list_tasks
 from robometer_rl.experiments import studio as studio_module
-from robometer_rl.experiments.episodes import RANKS, Episode, progress_labels
+from robometer_rl.experiments.episodes import BY_CHANCE, RANKS, Episode, progress_labels
 from robometer_rl.experiments.labels import to_training_episode
 from robometer_rl.experiments.scene import WORLDS
 from robometer_rl.experiments.stage import Stage, horizon
@@ -268,13 +268,19 @@ def test_a_mime_ends_where_the_expert_does_and_moves_nothing() -> None:
     assert ended_there > 18
 
 
+def test_who_is_cornered_rests_far_away_and_has_done_nothing() -> None:
+    for episode in many("cornered", 12, Cart):
+        assert episode.quality.max() <= BY_CHANCE
+        assert not to_training_episode(episode, 0.8, has_inverse=False).progress.any()
+        assert np.abs(episode.frames[:, 0, 0].astype(int) - 128).max() > 150 * 0.25, "metres from the start"
+
+
 def test_who_returns_leaves_it_done_and_ends_where_it_began() -> None:
     for episode in many("returned", 12, Ratchet):
         first = int(np.argmax(episode.success))
         assert 0 < first < len(episode.frames) - 5
         assert episode.success[first:].all()
-        # A pixel is 128 + 150 times the hand.
-        hand = (episode.frames[:, 0, 0].astype(int) - 128) / 150
+        hand = (episode.frames[:, 0, 0].astype(int) - 128) / 150  # metres
         assert np.abs(hand[first]).max() > 0.25
         assert np.abs(hand[-1]).max() < 0.05
         backwards = to_training_episode(episode, 0.8, has_inverse=True)
@@ -285,15 +291,12 @@ def test_who_returns_leaves_it_done_and_ends_where_it_began() -> None:
 @pytest.mark.parametrize("kind", list(RANKS))
 def test_an_episode_depends_on_its_seed_alone(kind: str) -> None:
     # On a rail the hand is the object: only with a cart can it miss that, only with a ratchet leave it.
-    world = {"mime": Cart, "returned": Ratchet}.get(kind, Rail)
+    world = {"mime": Cart, "returned": Ratchet, "cornered": Cart}.get(kind, Rail)
     fresh, used = a_studio(world), a_studio(world)
     for before in ("random", "noisy_success"):
         used.produce(before, 1)
-    one, two, other = (
-        fresh.produce(kind, 5).episode,
-        used.produce(kind, 5).episode,
-        used.produce(kind, 6).episode,
-    )
+    asked = (fresh, 5), (used, 5), (used, 6)
+    one, two, other = (studio.produce(kind, seed).episode for studio, seed in asked)
     assert one is not None
     assert two is not None
     assert other is not None

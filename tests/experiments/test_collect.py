@@ -70,7 +70,7 @@ def test_what_could_not_be_made_is_in_the_manifest(
     order = Order(TASK, "undone", 0)
     report = module.Report(order, ("succeeded", "ended at quality 0.90"), False, 0, 1.0)
     monkeypatch.setattr(module, "_fulfil", lambda config, missing: [report])
-    config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=Counts(0, 0, 0, 0, 1, 0, 0, 0, 0))
+    config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=Counts(0, 0, 0, 0, 1, 0, 0, 0, 0, 0))
     assert collect(config) == [order]
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["not_made"] == [
@@ -93,7 +93,7 @@ def test_the_manifest_tells_of_every_run_in_a_folder(tmp_path: Path, monkeypatch
         return [module.Report(order, ("no",), order in made, 1, 1.0) for order in missing]
 
     monkeypatch.setattr(module, "_fulfil", fulfil)
-    one = CollectConfig(out=tmp_path, tasks=(TASK,), counts=Counts(0, 0, 0, 0, 1, 0, 0, 0, 0))
+    one = CollectConfig(out=tmp_path, tasks=(TASK,), counts=Counts(0, 0, 0, 0, 1, 0, 0, 0, 0, 0))
     two = replace(one, seed_start=1)
     assert collect(one) == [first]
     assert collect(two) == [second]
@@ -112,7 +112,7 @@ def test_a_folder_holds_frames_of_one_kind(
     order = Order(TASK, "undone", 0)
     report = module.Report(order, ("no",), False, 0, 1.0)
     monkeypatch.setattr(module, "_fulfil", lambda config, missing: [report])
-    config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=Counts(0, 0, 0, 0, 1, 0, 0, 0, 0))
+    config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=Counts(0, 0, 0, 0, 1, 0, 0, 0, 0, 0))
     collect(config)
     with pytest.raises(ValueError, match=rf"{name} {getattr(config, name)}, now {name} is {other}: .*--out"):
         collect(replace(config, **{name: other}))
@@ -140,7 +140,7 @@ def test_a_broken_job_stops_the_others(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_orders_keep_tasks_together_and_scale() -> None:
-    config = CollectConfig(counts=Counts(4, 2, 1, 0, 0, 0, 0, 0, 0), scale=0.5, seed_start=100)
+    config = CollectConfig(counts=Counts(4, 2, 1, 0, 0, 0, 0, 0, 0, 0), scale=0.5, seed_start=100)
     listed = orders(config, ["a/b", "a/c"])
     assert [(order.task, order.kind, order.seed) for order in listed[:4]] == [
         ("a/b", "success", 100),
@@ -157,7 +157,7 @@ def test_the_training_split_is_the_default() -> None:
     assert len(names) == 23
     assert [name.split("/")[0] for name in names[:4]] == ["robosuite"] * 3 + ["metaworld"]
     listed = orders(CollectConfig(), names)
-    assert len(listed) == 23 * (40 + 20 + 16 + 24 + 12 + 16 + 20 + 24) + 19 * 12
+    assert len(listed) == 23 * (40 + 20 + 16 + 24 + 12 + 16 + 20 + 24 + 24) + 19 * 12
     homeward = {order.task for order in listed if order.kind == "returned"}
     assert set(names) - homeward == {
         "robosuite/Lift",
