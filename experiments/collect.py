@@ -24,9 +24,7 @@ _KEPT_STUDIOS = 1
 """How many environments a worker keeps open: chunks come sorted by task, so one is enough."""
 
 
-_UNLASTING = frozenset(
-    {"robosuite/Lift", "metaworld/reach-v3", "metaworld/door-open-v3", "metaworld/stick-push-v3"}
-)
+_UNLASTING = ("robosuite/Lift", "metaworld/reach-v3", "metaworld/door-open-v3", "metaworld/stick-push-v3")
 """Tasks whose success is over when the hand leaves (a lifted cube, a door that swings back)."""
 
 
@@ -202,8 +200,7 @@ def collect(config: CollectConfig) -> list[Order]:
     )
     began = time.perf_counter()
     reports = _fulfil(config, missing)
-    failed = _summarise(config, reports, time.perf_counter() - began)
-    return failed
+    return _summarise(config, reports, time.perf_counter() - began)
 
 
 def _refuse_other_frames(config: CollectConfig) -> None:
