@@ -31,6 +31,9 @@ RANKS: dict[str, int] = {
 KINDS = (*RANKS, "agent")
 """All kinds: the scripted ones, and what an agent did while it learned, which may end in any way."""
 
+AIMLESS = ("random", "other_task", "cornered")
+"""Kinds in which nothing is done for the task at any time."""
+
 BY_CHANCE = 0.1
 """Quality above which what had nothing to do with the task has done a part of it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from rich.table import Table
 from robometer_rl.envs.tasks import get_task, list_tasks
 from robometer_rl.rewards import RewardModel, Scores, load_reward_model
 
-from .episodes import BY_CHANCE, Episode, list_episodes, read_episode
+from .episodes import AIMLESS, BY_CHANCE, Episode, list_episodes, read_episode
 from .metrics import average_precision, pearson_r, roc_auc, tier_tau
+from .runs import write_json
 
 __all__ = ["KEYS", "EvaluateConfig", "evaluate", "evaluate_task", "main"]
 
@@ -131,7 +131,7 @@ def _success_measures(scored: Sequence[Scored], threshold: float) -> dict[str, f
 
 def _idle_measures(scored: Sequence[Scored]) -> dict[str, float]:
     """Final progress where the object lies as it lay: after a mime, and after aimless motion."""
-    kinds = {"mime_progress": ("mime",), "random_progress": ("random", "other_task", "cornered")}
+    kinds = {"mime_progress": ("mime",), "random_progress": AIMLESS}
     return {
         key: _known(
             [
@@ -338,7 +338,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     table = evaluate(model, data, config.seed, console)
     print_table(table, console)
     if config.json is not None:
-        config.json.parent.mkdir(parents=True, exist_ok=True)
         record = {
             "model": config.model,
             "split": config.split,
@@ -350,8 +349,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             task: {key: None if np.isnan(value) else value for key, value in row.items()}
             for task, row in table.items()
         }
-        text = json.dumps({**record, "table": rows}, indent=2, allow_nan=False)
-        config.json.write_text(text + "\n", encoding="utf-8")
+        write_json(config.json, {**record, "table": rows})
         console.print(f"written: {config.json}")
 
 

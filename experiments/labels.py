@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robometer_rl.rewards.training.sampling import TaskText, TrainingEpisode
 
-from .episodes import BY_CHANCE, UNMOVED, Episode, first_moved
+from .episodes import AIMLESS, BY_CHANCE, UNMOVED, Episode, first_moved
 
 __all__ = ["UNKNOWN_SCALE", "QualityScale", "label_all", "quality_scale", "to_training_episode"]
 
@@ -146,7 +146,7 @@ def _progress_of_failure(episode: Episode, scale: QualityScale) -> NDArray[np.fl
         idle &= episode.clock > 0.0
     elif episode.kind == "agent":
         idle &= np.logical_or.accumulate(moved) | ~moved.any()
-    elif episode.kind not in ("random", "other_task", "cornered"):
+    elif episode.kind not in AIMLESS:
         idle[:] = False
     # At the first frame nothing has been done yet.
     idle[0] |= not moved[0]
