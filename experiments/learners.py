@@ -16,7 +16,9 @@ import yaml
 
 from robometer_rl.envs.extras import naming_extras
 
-from .runs import RunConfig, write_json, write_whole
+from .judge import Normalise
+from .policies import POLICIES
+from .runs import RunConfig, RunFolder, write_json, write_whole
 
 with naming_extras():
     from stable_baselines3 import PPO, SAC
@@ -26,12 +28,15 @@ with naming_extras():
 
 __all__ = [
     "hyperparameters",
+    "load_best",
     "load_checkpoint",
     "make_learner",
+    "normalisation",
     "restore_normaliser",
     "save_checkpoint",
     "split_normalize",
     "write_agent",
+    "write_best",
 ]
 
 _CLASSES: dict[str, type[BaseAlgorithm]] = {"sac": SAC, "ppo": PPO}
@@ -79,6 +84,7 @@ def make_learner(config: RunConfig, venv: VecEnv, device: str) -> BaseAlgorithm:
         The agent.
     """
     values, _ = split_normalize(hyperparameters(config))
+    values["policy"] = POLICIES.get(values["policy"], values["policy"])
     return _CLASSES[config.algo](**values, env=venv, seed=config.seed, device=device)
 
 
@@ -131,6 +137,46 @@ def write_agent(path: Path, agent: BaseAlgorithm) -> None:
     archive = io.BytesIO()
     agent.save(archive)
     write_whole(path, archive.getbuffer())
+
+
+def write_best(folder: RunFolder, agent: BaseAlgorithm) -> None:
+    """Saves an agent as the run's best, with its normaliser: without that it would act on other numbers.
+
+    Args:
+        folder: The run's files.
+        agent: The agent.
+    """
+    normaliser = agent.get_vec_normalize_env()
+    if normaliser is not None:
+        part = folder.best_normaliser.with_suffix(".part")
+        normaliser.save(str(part))
+        os.replace(part, folder.best_normaliser)
+    write_agent(folder.best_model, agent)
+
+
+def load_best(folder: RunFolder, agent: BaseAlgorithm, device: str) -> tuple[BaseAlgorithm, Normalise | None]:
+    """Loads what `write_best` saved.
+
+    Args:
+        folder: The run's files.
+        agent: The agent that the run ended with.
+        device: Of torch.
+
+    Returns:
+        The best agent, and how its observations were normalised, if they were.
+    """
+    best = type(agent).load(folder.best_model, device=device)
+    venv = agent.get_env()
+    if not folder.best_normaliser.exists():
+        return best, None
+    assert isinstance(venv, VecNormalize)
+    return best, VecNormalize.load(str(folder.best_normaliser), venv.venv).normalize_obs
+
+
+def normalisation(agent: BaseAlgorithm) -> Normalise | None:
+    """How the observations of an agent in training are normalised, None where they are not."""
+    normaliser = agent.get_vec_normalize_env()
+    return None if normaliser is None else normaliser.normalize_obs
 
 
 def _sync(folder: Path) -> None:

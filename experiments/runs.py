@@ -235,6 +235,11 @@ class RunFolder:
         return self.path / "best_model.zip"
 
     @property
+    def best_normaliser(self) -> Path:
+        """The `VecNormalize` that goes with `best_model`, where the learner uses one."""
+        return self.path / "best_model_normaliser.pkl"
+
+    @property
     def done(self) -> bool:
         """Whether the run is over."""
         return self.result.is_file()

@@ -22,7 +22,7 @@ from robometer_rl import RobometerReward
 from robometer_rl.envs.extras import naming_extras
 from robometer_rl.rewards import weights_id
 
-from .learners import load_checkpoint, make_learner
+from .learners import load_best, load_checkpoint, make_learner, normalisation
 from .machine import processor, versions
 from .runs import Result, RunConfig, RunFolder, config_from_dict, write_json
 from .train_callback import Coach, Journal, Stop, solved, write_curve
@@ -186,10 +186,8 @@ def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, ag
         rows.append({**rows[-1], "env_steps": rows[-1]["env_steps"] + config.eval_every, "held": 1})
     write_curve(folder.curve, rows)
     if command.videos and isinstance(env, RobometerReward) and folder.best_model.exists():
-        normaliser = agent.get_vec_normalize_env()
-        normalise = None if normaliser is None else normaliser.normalize_obs
-        best = type(agent).load(folder.best_model, device=command.device)
-        draw_videos(folder.videos, best, agent, env, config.eval_episodes, normalise)
+        best = load_best(folder, agent, command.device)
+        draw_videos(folder.videos, best, (agent, normalisation(agent)), env, config.eval_episodes)
     last = rows[-1]
     result = Result(
         run_id=config.run_id,

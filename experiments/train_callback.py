@@ -19,7 +19,7 @@ import numpy as np
 from robometer_rl.envs.extras import naming_extras
 
 from .judge import judge, summarise
-from .learners import save_checkpoint, write_agent
+from .learners import normalisation, save_checkpoint, write_best
 from .runs import CURVE_COLUMNS, RunConfig, RunFolder, write_whole
 
 with naming_extras():
@@ -161,11 +161,8 @@ class Coach(BaseCallback):
                 self._done_now[row] = False
 
     def _judge(self) -> None:
-        normaliser = self.model.get_vec_normalize_env()
-        normalise = None if normaliser is None else normaliser.normalize_obs
-        verdict = summarise(
-            judge(self.model, self.env, self.config.eval_episodes, normalise), self.threshold()
-        )
+        episodes = judge(self.model, self.env, self.config.eval_episodes, normalisation(self.model))
+        verdict = summarise(episodes, self.threshold())
         row: Row = {
             "env_steps": self.env_steps,
             "wall_s": round(self.wall_s, 1),
@@ -182,7 +179,7 @@ class Coach(BaseCallback):
         self.logger.dump(self.env_steps)
         if row["true_success"] > self.journal.best:
             self.journal.best = row["true_success"]
-            write_agent(self.folder.best_model, self.model)
+            write_best(self.folder, self.model)
         print(
             f"{self.env_steps:8d} env steps  {row['wall_s']:7.0f} s  true success {row['true_success']:.2f} "
             f"(last step {row['true_success_last']:.2f})  learned return {row['learned_return']:.1f}",

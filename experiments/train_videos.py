@@ -41,25 +41,24 @@ def pick(episodes: Sequence[Played]) -> dict[str, int]:
 
 def draw_videos(
     folder: Path,
-    best: Agent,
-    last: Agent,
+    best: tuple[Agent, Normalise | None],
+    last: tuple[Agent, Normalise | None],
     env: RobometerReward,
     episodes: int,
-    normalise: Normalise | None,
 ) -> None:
     """Plays the judged episodes again and writes `best.mp4` and `wrong.mp4` with the model's curves.
 
     Args:
         folder: Where to write.
-        best: The agent at its best evaluation by true success, for `best.mp4`.
-        last: The agent at its end, for `wrong.mp4`: what it has learned instead of the task shows there.
+        best: The agent at its best evaluation by true success, and how its observations were normalised if
+            they were, for `best.mp4`.
+        last: The same at its end, for `wrong.mp4`: what it has learned instead of the task shows there.
         env: The judging environment.
         episodes: How many are judged.
-        normalise: How the agent's observations were normalised, if they were.
     """
     folder.mkdir(parents=True, exist_ok=True)
     agents = {"best": best, "wrong": last}
-    for name, agent in agents.items():
+    for name, (agent, normalise) in agents.items():
         number = pick(judge(agent, env, episodes, normalise)).get(name)
         if number is None:
             continue

@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import os
+import pickle
 import resource
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tyro
+from torch.nn import LayerNorm
 
 from robometer_rl import cli
 from robometer_rl.experiments import train as training
@@ -133,6 +135,38 @@ def test_ppo_in_worker_processes_with_a_normaliser(tmp_path: Path) -> None:
     result, folder = carry_out(config, tmp_path, videos=False)
     assert result.env_steps == 200
     assert [row["env_steps"] for row in read_rows(folder.curve)] == [100, 200]
+
+
+def test_the_best_agent_keeps_the_normaliser_that_it_was_judged_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from robometer_rl.experiments import train_callback
+
+    verdict = {name: 0.0 for name in CURVE_COLUMNS if name.startswith(("head_", "env_r", "learned", "final"))}
+    marks = iter([1.0, 0.5, 0.5])
+    monkeypatch.setattr(
+        train_callback, "summarise",
+        lambda episodes, threshold: verdict | dict.fromkeys(("true_success", "true_success_last"), next(marks)),
+    )  # fmt: skip
+    small = json.dumps({**json.loads(SMALL), "normalize": {"norm_obs": True, "norm_reward": False}})
+    _, folder = carry_out(replace(TINY, reward="robometer", overrides=small), tmp_path)
+    normaliser = pickle.loads(folder.best_normaliser.read_bytes())
+    # The best evaluation was the first, after 20 decisions; with those of two resets the mean is of 23 or fewer.
+    assert 20 <= normaliser.obs_rms.count < 24
+    assert (folder.videos / "best.mp4").exists()
+
+
+def test_the_layer_norm_policy_normalises_critics_and_targets_alone(tmp_path: Path) -> None:
+    venv = training_envs(TINY)
+    config = replace(TINY, overrides=json.dumps({"policy": "LayerNormMlpPolicy", "buffer_size": 10}))
+    policy = make_learner(config, venv, "cpu").policy
+    venv.close()
+    count = {
+        name: sum(isinstance(module, LayerNorm) for module in getattr(policy, name).modules())
+        for name in ("actor", "critic", "critic_target")
+    }
+    assert count == {"actor": 0, "critic": 4, "critic_target": 4}
+    assert {name.split(".")[0] for name, _ in policy.critic.named_parameters()} == {"qf0", "qf1"}
 
 
 def test_a_solved_run_stops_and_its_curve_is_held_and_marked(
