@@ -144,14 +144,15 @@ def test_the_best_agent_keeps_the_normaliser_that_it_was_judged_with(
 
     verdict = {name: 0.0 for name in CURVE_COLUMNS if name.startswith(("head_", "env_r", "learned", "final"))}
     marks = iter([1.0, 0.5, 0.5])
-    monkeypatch.setattr(
-        train_callback, "summarise",
-        lambda episodes, threshold: verdict | dict.fromkeys(("true_success", "true_success_last"), next(marks)),
-    )  # fmt: skip
+
+    def judged(episodes: Any, threshold: float) -> dict[str, float]:
+        return verdict | dict.fromkeys(("true_success", "true_success_last"), next(marks))
+
+    monkeypatch.setattr(train_callback, "summarise", judged)
     small = json.dumps({**json.loads(SMALL), "normalize": {"norm_obs": True, "norm_reward": False}})
     _, folder = carry_out(replace(TINY, reward="robometer", overrides=small), tmp_path)
     normaliser = pickle.loads(folder.best_normaliser.read_bytes())
-    # The best evaluation was the first, after 20 decisions; with those of two resets the mean is of 23 or fewer.
+    # The best evaluation was the first, after 20 decisions and the resets among them.
     assert 20 <= normaliser.obs_rms.count < 24
     assert (folder.videos / "best.mp4").exists()
 
