@@ -84,6 +84,19 @@ class SamplingConfig:
     """Share of the single videos that get another task's sentence."""
     inverse: float = 0.5
     """Share of the other single videos shown backwards under the inverse sentence, where there is one."""
+    by_size: float = 0.0
+    """Power of a task's episode count in its share of the batches: 0 treats tasks alike, 1 episodes."""
+
+    def __post_init__(self) -> None:
+        """Checks the power.
+
+        Raises:
+            ValueError: `by_size` is outside [0, 1].
+        """
+        if not 0.0 <= self.by_size <= 1.0:
+            raise ValueError(
+                f"sampling.by_size={self.by_size} should be from 0 (tasks alike) to 1 (episodes alike)"
+            )
 
 
 @dataclass
@@ -150,6 +163,8 @@ class BatchSampler:
             if episode.labelled:
                 self.labelled[episode.task].append(i)
         self.tasks = sorted(self.by_task)
+        sizes = np.array([len(self.by_task[task]) for task in self.tasks], dtype=np.float64) ** config.by_size
+        self._shares = sizes / sizes.sum()
         without = [task for task in self.tasks if not self.labelled[task]]
         if len(self.tasks) < 2 or without:
             raise ValueError(
@@ -186,7 +201,7 @@ class BatchSampler:
 
     def _draw_group(self, rng: np.random.Generator) -> tuple[str, int, int]:
         """A pair strategy and two episodes."""
-        task = self.tasks[rng.integers(len(self.tasks))]
+        task = self.tasks[rng.choice(len(self.tasks), p=self._shares)]
         strategy = STRATEGIES[rng.integers(len(STRATEGIES))]
         first = self._pick(self.labelled[task], rng)
         if strategy == "different":

@@ -95,6 +95,24 @@ def test_one_seed_one_batch(sampler: BatchSampler) -> None:
     assert first.a_is_better == second.a_is_better
 
 
+@pytest.mark.parametrize(("by_size", "shares"), [(0.0, (1 / 3, 1 / 3, 1 / 3)), (1.0, (3 / 6, 2 / 6, 1 / 6))])
+def test_tasks_or_episodes_are_treated_alike(
+    sampler: BatchSampler, by_size: float, shares: tuple[float, ...]
+) -> None:
+    config = replace(sampler.config, by_size=by_size)
+    weighted = BatchSampler(sampler.episodes, sampler.texts, config)
+    rng = np.random.default_rng(0)
+    drawn = [weighted.episodes[weighted._draw_group(rng)[1]].task for _ in range(3000)]
+    # "worse" may swap the two videos, but never their task.
+    np.testing.assert_allclose([np.mean(np.array(drawn) == task) for task in "abc"], shares, atol=0.03)
+
+
+@pytest.mark.parametrize("by_size", [-0.1, 1.5, float("nan")])
+def test_a_share_that_is_no_power_is_refused(by_size: float) -> None:
+    with pytest.raises(ValueError, match=r"sampling.by_size=.* should be from 0"):
+        SamplingConfig(by_size=by_size)
+
+
 def test_related_tasks_alone_are_refused() -> None:
     """The videos of b show a too: nothing is a wrong sentence for b, no video is foreign to a."""
     texts = {"a": TaskText(("do a",)), "b": TaskText(("do b",), also_shows=("a",)), "c": TaskText(("do c",))}
