@@ -31,7 +31,7 @@ from robometer_rl.rewards.compact.runtime import CompactReward
 from robometer_rl.rewards.compact.text import TaskTokenizer
 from robometer_rl.rewards.training.augment import AugmentConfig
 from robometer_rl.rewards.training.sampling import BatchSampler, SamplingConfig, TaskText, TrainingEpisode
-from robometer_rl.rewards.training.step import WordNoise, batch_losses
+from robometer_rl.rewards.training.step import WordNoise, batch_losses, warn_if_emulated
 from robometer_rl.rewards.training.words import distil_word_table, teacher_folder
 
 from .episodes import Episode, list_episodes
@@ -83,7 +83,8 @@ class FitConfig:
     device: str = "cpu"
     """torch device."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the large products; bfloat16 takes half the time where the processor has it (AVX512-BF16, AMX)."""
+    """Of the large products; bfloat16 takes half the time where the processor has it (AVX512-BF16, AMX), and many
+    times float32's where it has not."""
     threads: int = 0
     """CPU threads; 0 leaves torch's choice."""
     save_every: int = 200
@@ -254,6 +255,7 @@ def _train(
 ) -> None:
     config = run.config
     precision = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.precision]
+    warn_if_emulated(precision, torch.device(config.device))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar, ThreadPoolExecutor(1) as loader:
         shown = bar.add_task("fit", total=config.steps, completed=run.step)

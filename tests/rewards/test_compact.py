@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
 from robometer_rl.rewards.compact.runtime import CompactReward, preprocess
 from robometer_rl.rewards.compact.text import TaskTokenizer
 from robometer_rl.rewards.protocol import RewardModel, RewardStream
+from robometer_rl.rewards.training import step
 from robometer_rl.rewards.training.augment import AugmentConfig
 from robometer_rl.rewards.training.sampling import BatchSampler, SamplingConfig, TaskText, TrainingEpisode
 from robometer_rl.rewards.training.step import WordNoise, batch_losses
@@ -286,3 +289,22 @@ def test_a_step_in_bfloat16_gives_nearly_the_losses_of_one_in_float32(
         assert 0 < abs(a.item() - b.item()) < 0.05
     coarse.total.backward()
     assert {p.grad.dtype for p in network.parameters() if p.grad is not None} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("processor", "precision", "device", "warns"),
+    [
+        ("AVX2", torch.bfloat16, "cpu", True),
+        ("AVX512", torch.bfloat16, "cpu", False),
+        ("AVX2", torch.float32, "cpu", False),
+        ("AVX2", torch.bfloat16, "cuda", False),
+    ],
+)
+def test_a_processor_that_emulates_bfloat16_is_named(
+    processor: str, precision: torch.dtype, device: str, warns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step, "get_cpu_capability", lambda: processor)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        step.warn_if_emulated(precision, torch.device(device))
+    assert [("no AVX512" in str(warning.message)) for warning in caught] == [True] * warns
