@@ -83,8 +83,8 @@ class FitConfig:
     device: str = "cpu"
     """torch device."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the large products; bfloat16 takes half the time where the processor has it (AVX512-BF16, AMX), and many
-    times float32's where it has not."""
+    """Of the large products; bfloat16 takes half the time where the processor has it (AVX512-BF16, AMX),
+    and many times float32's where it has not."""
     threads: int = 0
     """CPU threads; 0 leaves torch's choice."""
     save_every: int = 200

@@ -16,7 +16,7 @@ from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
 from robometer_rl.rewards.compact.runtime import CompactReward, preprocess
 from robometer_rl.rewards.compact.text import TaskTokenizer
 from robometer_rl.rewards.protocol import RewardModel, RewardStream
-from robometer_rl.rewards.training import step
+from robometer_rl.rewards.training import step as training_step
 from robometer_rl.rewards.training.augment import AugmentConfig
 from robometer_rl.rewards.training.sampling import BatchSampler, SamplingConfig, TaskText, TrainingEpisode
 from robometer_rl.rewards.training.step import WordNoise, batch_losses
@@ -303,8 +303,8 @@ def test_a_step_in_bfloat16_gives_nearly_the_losses_of_one_in_float32(
 def test_a_processor_that_emulates_bfloat16_is_named(
     processor: str, precision: torch.dtype, device: str, warns: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(step, "get_cpu_capability", lambda: processor)
+    monkeypatch.setattr(training_step, "get_cpu_capability", lambda: processor)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        step.warn_if_emulated(precision, torch.device(device))
+        training_step.warn_if_emulated(precision, torch.device(device))
     assert [("no AVX512" in str(warning.message)) for warning in caught] == [True] * warns
