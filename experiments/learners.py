@@ -17,7 +17,6 @@ import yaml
 from robometer_rl.envs.extras import naming_extras
 
 from .judge import Normalise
-from .policies import POLICIES
 from .runs import RunConfig, RunFolder, write_json, write_whole
 
 with naming_extras():
@@ -84,7 +83,6 @@ def make_learner(config: RunConfig, venv: VecEnv, device: str) -> BaseAlgorithm:
         The agent.
     """
     values, _ = split_normalize(hyperparameters(config))
-    values["policy"] = POLICIES.get(values["policy"], values["policy"])
     return _CLASSES[config.algo](**values, env=venv, seed=config.seed, device=device)
 
 

@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tyro
-from torch.nn import LayerNorm
 
 from robometer_rl import cli
 from robometer_rl.experiments import train as training
@@ -155,19 +154,6 @@ def test_the_best_agent_keeps_the_normaliser_that_it_was_judged_with(
     # The best evaluation was the first, after 20 decisions and the resets among them.
     assert 20 <= normaliser.obs_rms.count < 24
     assert (folder.videos / "best.mp4").exists()
-
-
-def test_the_layer_norm_policy_normalises_critics_and_targets_alone(tmp_path: Path) -> None:
-    venv = training_envs(TINY)
-    config = replace(TINY, overrides=json.dumps({"policy": "LayerNormMlpPolicy", "buffer_size": 10}))
-    policy = make_learner(config, venv, "cpu").policy
-    venv.close()
-    count = {
-        name: sum(isinstance(module, LayerNorm) for module in getattr(policy, name).modules())
-        for name in ("actor", "critic", "critic_target")
-    }
-    assert count == {"actor": 0, "critic": 4, "critic_target": 4}
-    assert {name.split(".")[0] for name, _ in policy.critic.named_parameters()} == {"qf0", "qf1"}
 
 
 def test_a_solved_run_stops_and_its_curve_is_held_and_marked(
