@@ -23,14 +23,18 @@ _GREY = 127.5  # the byte that the trained encoder sees as 0, with which it pads
 _ENCODE_BATCH = 64  # frames per pass: bounds the memory of long videos
 
 
-def _has_packed_convolutions(device: torch.device) -> bool:
-    """Whether oneDNN's convolutions on packed weights are there, and known to be the faster ones."""
+def _has_packed_convolutions(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether oneDNN's convolutions on packed weights are there, and known to be the faster ones.
+
+    For bfloat16 they need AVX512 or AVX-NE-CONVERT; without them torch's own convolutions emulate it.
+    """
     return (
         device.type == "cpu"
         and platform.machine().lower() in ("x86_64", "amd64")
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
         and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
+        and (dtype != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
     )
 
 
@@ -120,7 +124,7 @@ class InferenceEncoder:
         """
         fused = encoder.fused().to(device)
         self._size, self._dtype, self._device = size, dtype, device
-        self._packed = _has_packed_convolutions(device)
+        self._packed = _has_packed_convolutions(device, dtype)
         first = _conv(fused.stage1[0])
         weight = first.weight.detach()
         # The module maps a byte b to 4 b / 255 - 2 and pads the result with zeros.

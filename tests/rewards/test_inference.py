@@ -28,14 +28,27 @@ def frames(count: int, size: int = 32, seed: int = 0) -> np.ndarray:
 def test_it_equals_the_trained_module(
     network: CompactRewardNetwork, count: int, packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if packed and not inference._has_packed_convolutions(CPU):
+    if packed and not inference._has_packed_convolutions(CPU, torch.float32):
         pytest.skip("no packed convolutions on this machine")
-    monkeypatch.setattr(inference, "_has_packed_convolutions", lambda device: packed)
+    monkeypatch.setattr(inference, "_has_packed_convolutions", lambda device, dtype: packed)
     encoder = InferenceEncoder(network.encoder, 32, torch.float32, CPU)
     with torch.inference_mode():
         expected = network.frame_tokens(preprocess(frames(count), 32, CPU))
         found = encoder(torch.from_numpy(frames(count)))
     torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
+
+
+def test_bfloat16_works_where_the_processor_has_no_instructions_for_it(
+    network: CompactRewardNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There the packed convolutions raise at once."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    encoder = InferenceEncoder(network.encoder, 32, torch.bfloat16, CPU)
+    assert not encoder._packed
+    with torch.inference_mode():
+        expected = network.frame_tokens(preprocess(frames(3), 32, CPU))
+        found = encoder(torch.from_numpy(frames(3)))
+    torch.testing.assert_close(found, expected, atol=0.05, rtol=0.05)
 
 
 @pytest.mark.parametrize("value", [0, 255])
