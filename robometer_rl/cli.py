@@ -1,4 +1,4 @@
-"""The command line: `robometer-rl score | demo | collect | fit | evaluate | train | sweep | report | bench`.
+"""The command line: `robometer-rl score | demo | collect | fit | evaluate | train | sweep | report | ...`.
 
 A command is a row in `COMMANDS`: the module that holds its `main(argv)` and one line of help. `main` reads
 its options into one frozen dataclass and runs. Nothing is imported before its command is called, so that the
@@ -39,6 +39,7 @@ COMMANDS: dict[str, Command] = {
     "fit": Command(
         "robometer_rl.experiments.fit", "train the compact reward model on collected trajectories"
     ),
+    "average": Command("robometer_rl.experiments.average", "average checkpoints and calibrate their mean"),
     "evaluate": Command("robometer_rl.experiments.evaluate", "measure a reward model on held-out episodes"),
     "train": Command("robometer_rl.experiments.train", "train an agent and judge it by true success"),
     "sweep": Command(
