@@ -62,7 +62,8 @@ GLOSSARY = {
     "Held": "A run that stopped early as solved keeps its last evaluation for the rest of its curve: dotted, "
     "from the diamond on.",
     "Rewards": "robometer: progress and success as a vision-language model sees them. sparse: true success, "
-    "0 or 1. dense: the suite's own hand-written reward. none: 0 at every step.",
+    "0 or 1. dense: the suite's own hand-written reward, divided by what a decision pays at most. "
+    "none: 0 at every step.",
 }
 """Measure -> what it is."""
 

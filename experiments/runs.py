@@ -70,7 +70,8 @@ class RunConfig:
     algo: Algorithm = "sac"
     """Learner."""
     reward: Reward = "robometer"
-    """robometer: learned, no ground truth; sparse: true success, 0 or 1; dense: the suite's own; none: 0."""
+    """robometer: learned, no ground truth; sparse: true success, 0 or 1; dense: the suite's own, divided by
+    what a decision pays at most; none: 0."""
     seed: int = 0
     """Seed of environments and agent."""
     steps: int = 100_000

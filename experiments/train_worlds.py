@@ -22,14 +22,27 @@ with naming_extras():
 
 __all__ = ["ground_truth", "judging_env", "training_envs"]
 
+_DENSE_AT_MOST = {"metaworld": 10.0, "robosuite": 1.0}
+"""What a suite's hand-written reward pays at most in one control step."""
+
 
 def _options(config: RunConfig) -> dict[str, Any]:
     reward = "dense" if config.reward == "dense" else "sparse"
     return {"reward": reward, "horizon": config.horizon, "action_repeat": config.action_repeat}
 
 
-def _nothing(reward: Any) -> float:
-    return 0.0
+def _paid(config: RunConfig, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """The environment with the reward that the agent learns from, where that is not the learned one.
+
+    The dense reward is divided by what a decision pays at most: between 0 and 1 it lies on the others' scale.
+    On Meta-World's own, 50 a decision, SAC had drawer-open at 0.15 at best in 50,000 steps; divided, at 0.55.
+    """
+    if config.reward == "none":
+        return TransformReward(env, lambda reward: 0.0)
+    if config.reward == "dense":
+        most = _DENSE_AT_MOST[get_task(config.env).suite] * config.action_repeat
+        return TransformReward(env, lambda reward: float(reward) / most)
+    return env
 
 
 def _makers(config: RunConfig, session: int, record: Path | None) -> list[Callable[[], gym.Env[Any, Any]]]:
@@ -40,7 +53,7 @@ def _makers(config: RunConfig, session: int, record: Path | None) -> list[Callab
             env: gym.Env[Any, Any] = make_env(config.env, seed=seed, **_options(config))
             if record is not None:
                 env = Record(env, record, config.env, seed, config.action_repeat)
-            return TransformReward(env, _nothing) if config.reward == "none" else ShareFrames(env)
+            return ShareFrames(env) if config.reward == "robometer" else _paid(config, env)
 
         return make
 

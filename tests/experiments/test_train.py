@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 import tyro
 
-from robometer_rl import cli
+from robometer_rl import cli, make_env
 from robometer_rl.experiments import train as training
 from robometer_rl.experiments.episodes import list_episodes, read_episode
 from robometer_rl.experiments.learners import hyperparameters, load_checkpoint, make_learner, save_checkpoint
@@ -75,6 +75,23 @@ def test_a_run_leaves_a_curve_a_result_and_the_best_agent(reward: Any, tmp_path:
     assert result.ground_truth["env_weight"] == (1.0 if reward in ("sparse", "dense") else 0.0)
     if reward == "none":
         assert all(row["train_learned_return"] == 0.0 for row in rows)
+
+
+@pytest.mark.parametrize("env", ["metaworld/door-open-v3", "robosuite/Lift"])
+def test_the_dense_reward_is_the_suites_own_on_the_scale_of_the_others(env: str) -> None:
+    """The same actions in the suite's environment, a control step at a time, give the sum to compare with."""
+    config = replace(TINY, env=env, reward="dense", action_repeat=5)
+    venv, most = training_envs(config), {"metaworld": 10.0, "robosuite": 1.0}[env.split("/")[0]]
+    venv.reset()
+    single = make_env(env, seed=config.seed, reward="dense", horizon=config.horizon, action_repeat=1)
+    single.reset()
+    action = np.random.default_rng(0).uniform(-1, 1, venv.action_space.shape).astype(np.float32)
+    _, found, _, _ = venv.step(action[None])
+    expected = sum(float(single.step(action)[1]) for _ in range(5)) / (5 * most)
+    assert found[0] == pytest.approx(expected, rel=1e-5)
+    assert 0 < found[0] <= 1
+    venv.close()
+    single.close()
 
 
 def test_a_run_shorter_than_its_first_evaluation_is_judged_at_its_end(tmp_path: Path) -> None:
