@@ -50,7 +50,7 @@ def mean_checkpoint(folders: Sequence[Path]) -> Checkpoint:
     if len(folders) < 2:
         raise ValueError(f"give two or more checkpoint folders, got {', '.join(map(str, folders)) or 'none'}")
     *others, last = [load_checkpoint(folder) for folder in folders]
-    for folder, other in zip(folders, others, strict=False):
+    for folder, other in zip(folders[:-1], others, strict=True):
         for what, found, expected in (
             ("architecture", other.network.config.to_dict(), last.network.config.to_dict()),
             ("words", other.tokenizer.path.read_bytes(), last.tokenizer.path.read_bytes()),

@@ -32,11 +32,13 @@ def _options(config: RunConfig) -> dict[str, Any]:
 
 
 def _paid(config: RunConfig, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    """The environment with the reward that the agent learns from, where that is not the learned one.
+    """The environment with what the agent learns from: a baseline's reward, or frames for the learned one.
 
     The dense reward is divided by what a decision pays at most: between 0 and 1 it lies on the others' scale.
     On Meta-World's own, 50 a decision, SAC had drawer-open at 0.15 at best in 50,000 steps; divided, at 0.55.
     """
+    if config.reward == "robometer":
+        return ShareFrames(env)
     if config.reward == "none":
         return TransformReward(env, lambda reward: 0.0)
     if config.reward == "dense":
@@ -53,7 +55,7 @@ def _makers(config: RunConfig, session: int, record: Path | None) -> list[Callab
             env: gym.Env[Any, Any] = make_env(config.env, seed=seed, **_options(config))
             if record is not None:
                 env = Record(env, record, config.env, seed, config.action_repeat)
-            return ShareFrames(env) if config.reward == "robometer" else _paid(config, env)
+            return _paid(config, env)
 
         return make
 
