@@ -82,6 +82,9 @@ class RunConfig:
     """Reward model of `reward=robometer`: a name, a checkpoint folder or `package.module:Factory`."""
     action_repeat: int = 5
     """Environment steps per decision."""
+    action_scale: float = 1.0
+    """Factor on every action, above 0 and at most 1: `1 / action_repeat` lets a repeated decision of a
+    controller of displacements, robosuite's, move as far as one step of it."""
     horizon: int = 150
     """Environment steps per episode."""
     score_every: int = 1
@@ -114,6 +117,8 @@ class RunConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
                 raise ValueError(f"{name}={value!r} must be a whole number of at least {lowest}")
+        if not 0.0 < self.action_scale <= 1.0:
+            raise ValueError(f"action_scale={self.action_scale!r} must be above 0 and at most 1")
         if not isinstance(self.hyperparameters, dict):
             raise ValueError(f"overrides={self.overrides!r} must be a JSON object: '{{\"gamma\": 0.99}}'")
 

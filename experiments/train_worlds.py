@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.wrappers import TransformReward
+import numpy as np
+from gymnasium.wrappers import TransformAction, TransformReward
 
 from robometer_rl import RobometerReward, ShareFrames, VecRobometerReward, make_env
 from robometer_rl.envs.extras import naming_extras
@@ -26,9 +27,18 @@ _DENSE_AT_MOST = {"metaworld": 10.0, "robosuite": 1.0}
 """What a suite's hand-written reward pays at most in one control step."""
 
 
-def _options(config: RunConfig) -> dict[str, Any]:
-    reward = "dense" if config.reward == "dense" else "sparse"
-    return {"reward": reward, "horizon": config.horizon, "action_repeat": config.action_repeat}
+def _world(config: RunConfig, seed: int | None = None) -> gym.Env[Any, Any]:
+    """The suite's environment as a run sees it, with the suite's own reward or the sparse one."""
+    env: gym.Env[Any, Any] = make_env(
+        config.env,
+        seed=seed,
+        reward="dense" if config.reward == "dense" else "sparse",
+        horizon=config.horizon,
+        action_repeat=config.action_repeat,
+    )
+    if config.action_scale == 1.0:
+        return env
+    return TransformAction(env, lambda action: action * np.float32(config.action_scale), env.action_space)
 
 
 def _paid(config: RunConfig, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
@@ -52,7 +62,7 @@ def _makers(config: RunConfig, session: int, record: Path | None) -> list[Callab
         def make() -> gym.Env[Any, Any]:
             # A resumed run must not replay the start states it began with.
             seed = config.seed + 1_000 * row + 100_000 * session
-            env: gym.Env[Any, Any] = make_env(config.env, seed=seed, **_options(config))
+            env = _world(config, seed)
             if record is not None:
                 env = Record(env, record, config.env, seed, config.action_repeat)
             return _paid(config, env)
@@ -104,7 +114,7 @@ def judging_env(config: RunConfig) -> gym.Env[Any, Any]:
     Returns:
         The environment; its `info["is_success"]` is the truth.
     """
-    env = make_env(config.env, **_options(config))
+    env = _world(config)
     if config.reward != "robometer":
         return env
     return RobometerReward(env, get_task(config.env).sentence, config.model, shaping=config.shaping)

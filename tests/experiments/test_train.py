@@ -30,7 +30,7 @@ from robometer_rl.experiments.episodes import list_episodes, read_episode
 from robometer_rl.experiments.learners import hyperparameters, load_checkpoint, make_learner, save_checkpoint
 from robometer_rl.experiments.runs import CURVE_COLUMNS, RunConfig, RunFolder
 from robometer_rl.experiments.train import TrainCommand, command_of, train
-from robometer_rl.experiments.train_worlds import training_envs
+from robometer_rl.experiments.train_worlds import judging_env, training_envs
 from robometer_rl.rewards import weights_id
 from robometer_rl.scorer import UnseenWorldWarning
 
@@ -92,6 +92,27 @@ def test_the_dense_reward_is_the_suites_own_on_the_scale_of_the_others(env: str)
     assert 0 < found[0] <= 1
     venv.close()
     single.close()
+
+
+@pytest.mark.parametrize("reward", ["robometer", "sparse"])
+def test_actions_are_scaled_where_an_agent_learns_and_where_it_is_judged(reward: Any) -> None:
+    raw = json.dumps({"normalize": None})
+    config = replace(TINY, reward=reward, action_repeat=2, action_scale=0.25, overrides=raw)
+    venv, judge = training_envs(config), judging_env(config)
+    plain = make_env(config.env, horizon=config.horizon, action_repeat=2)
+    action = np.random.default_rng(0).uniform(-1, 1, 4).astype(np.float32)
+    assert venv.action_space == judge.action_space == plain.action_space
+    judge.reset(seed=config.seed)
+    plain.reset(seed=config.seed)
+    venv.seed(config.seed)
+    venv.reset()
+    expected = plain.step(0.25 * action)[0]
+    np.testing.assert_allclose(judge.step(action)[0], expected)
+    np.testing.assert_allclose(venv.step(action[None])[0][0], expected)
+    assert not np.allclose(expected, plain.step(action)[0])
+    venv.close()
+    judge.close()
+    plain.close()
 
 
 def test_a_run_shorter_than_its_first_evaluation_is_judged_at_its_end(tmp_path: Path) -> None:
@@ -287,6 +308,8 @@ def test_a_full_disk_leaves_the_previous_checkpoint_whole(tmp_path: Path) -> Non
         ({"reward": "robomter"}, "choose one of robometer, sparse, dense, none"),
         ({"shaping": "sum"}, "choose one of progress\\+success"),
         ({"steps": 0}, "steps=0 must be a whole number of at least 1"),
+        ({"action_scale": 0.0}, "action_scale=0.0 must be above 0 and at most 1"),
+        ({"action_scale": 2.0}, "action_scale=2.0 must be above 0 and at most 1"),
         ({"overrides": "{gamma: 1}"}, "is not JSON"),
         ({"overrides": "[1]"}, "must be a JSON object"),
     ],
