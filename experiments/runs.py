@@ -85,6 +85,9 @@ class RunConfig:
     action_scale: float = 1.0
     """Factor on every action, above 0 and at most 1: `1 / action_repeat` lets a repeated decision of a
     controller of displacements, robosuite's, move as far as one step of it."""
+    hold_orientation: bool = False
+    """The hand keeps its orientation: the agent has no say over the three numbers of robosuite's action that
+    turn it. Meta-World's hand never turns."""
     horizon: int = 150
     """Environment steps per episode."""
     score_every: int = 1
@@ -119,6 +122,10 @@ class RunConfig:
                 raise ValueError(f"{name}={value!r} must be a whole number of at least {lowest}")
         if not 0.0 < self.action_scale <= 1.0:
             raise ValueError(f"action_scale={self.action_scale!r} must be above 0 and at most 1")
+        if self.hold_orientation and self.env.split("/")[0] != "robosuite":
+            raise ValueError(
+                f"hold_orientation=True is for robosuite, whose hand turns; got env={self.env!r}"
+            )
         if not isinstance(self.hyperparameters, dict):
             raise ValueError(f"overrides={self.overrides!r} must be a JSON object: '{{\"gamma\": 0.99}}'")
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces import Box
 from gymnasium.wrappers import TransformAction, TransformReward
+from numpy.typing import NDArray
 
 from robometer_rl import RobometerReward, ShareFrames, VecRobometerReward, make_env
 from robometer_rl.envs.extras import naming_extras
@@ -36,9 +38,19 @@ def _world(config: RunConfig, seed: int | None = None) -> gym.Env[Any, Any]:
         horizon=config.horizon,
         action_repeat=config.action_repeat,
     )
-    if config.action_scale == 1.0:
-        return env
-    return TransformAction(env, lambda action: action * np.float32(config.action_scale), env.action_space)
+    if config.hold_orientation:
+        moves = [0, 1, 2, 6]  # of robosuite's position, orientation and gripper
+        env = TransformAction(env, lambda action: _spread(action, moves, 7), Box(-1.0, 1.0, (len(moves),)))
+    if config.action_scale != 1.0:
+        env = TransformAction(env, lambda action: action * np.float32(config.action_scale), env.action_space)
+    return env
+
+
+def _spread(action: NDArray[np.float32], places: list[int], size: int) -> NDArray[np.float32]:
+    """Puts numbers at their places among zeros."""
+    whole = np.zeros(size, dtype=np.float32)
+    whole[places] = action
+    return whole
 
 
 def _paid(config: RunConfig, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:

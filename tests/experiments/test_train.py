@@ -115,6 +115,19 @@ def test_actions_are_scaled_where_an_agent_learns_and_where_it_is_judged(reward:
     plain.close()
 
 
+def test_an_agent_that_holds_the_orientation_moves_and_grips_alone() -> None:
+    config = replace(TINY, env="robosuite/Lift", action_scale=0.5, hold_orientation=True)
+    judge, plain = judging_env(config), make_env(config.env, horizon=config.horizon, action_repeat=5)
+    judge.reset(seed=0)
+    plain.reset(seed=0)
+    assert judge.action_space.shape == (4,)
+    action = np.array([0.2, -0.4, 0.6, 1.0], dtype=np.float32)
+    expected = plain.step(np.array([0.1, -0.2, 0.3, 0, 0, 0, 0.5], dtype=np.float32))[0]
+    np.testing.assert_allclose(judge.step(action)[0], expected)
+    judge.close()
+    plain.close()
+
+
 def test_a_run_shorter_than_its_first_evaluation_is_judged_at_its_end(tmp_path: Path) -> None:
     result, folder = carry_out(replace(TINY, steps=60), tmp_path, videos=False)
     assert [row["env_steps"] for row in read_rows(folder.curve)] == [60]
@@ -308,6 +321,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_whole(tmp_path: Path) -> Non
         ({"reward": "robomter"}, "choose one of robometer, sparse, dense, none"),
         ({"shaping": "sum"}, "choose one of progress\\+success"),
         ({"steps": 0}, "steps=0 must be a whole number of at least 1"),
+        ({"hold_orientation": True}, "hold_orientation=True is for robosuite"),
         ({"action_scale": 0.0}, "action_scale=0.0 must be above 0 and at most 1"),
         ({"action_scale": 2.0}, "action_scale=2.0 must be above 0 and at most 1"),
         ({"overrides": "{gamma: 1}"}, "is not JSON"),
