@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 
 from robometer_rl.envs.extras import naming_extras
+from robometer_rl.envs.tasks import get_task
 
 from .judge import Normalise
 from .runs import RunConfig, RunFolder, write_json, write_whole
@@ -56,7 +57,7 @@ def hyperparameters(config: RunConfig) -> dict[str, Any]:
     """
     text = (resources.files(__package__) / "hyperparameters" / f"{config.algo}.yaml").read_text()
     table: dict[str, dict[str, Any]] = yaml.safe_load(text)
-    values = {"normalize": None, **table["default"], **table[config.env.split("/")[0]]}
+    values = {"normalize": None, **table["default"], **table[get_task(config.env).suite]}
     for name in config.hyperparameters:
         if name not in values:
             raise ValueError(

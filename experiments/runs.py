@@ -109,7 +109,7 @@ class RunConfig:
         Raises:
             ValueError: A field is outside its range; the message lists the valid choices.
         """
-        get_task(self.env)
+        task = get_task(self.env)
         for name, choices in (("algo", Algorithm), ("reward", Reward), ("shaping", Mode)):
             if getattr(self, name) not in get_args(choices):
                 valid = ", ".join(get_args(choices))
@@ -122,7 +122,7 @@ class RunConfig:
                 raise ValueError(f"{name}={value!r} must be a whole number of at least {lowest}")
         if not 0.0 < self.action_scale <= 1.0:
             raise ValueError(f"action_scale={self.action_scale!r} must be above 0 and at most 1")
-        if self.hold_orientation and self.env.split("/")[0] != "robosuite":
+        if self.hold_orientation and task.suite != "robosuite":
             raise ValueError(
                 f"hold_orientation=True is for robosuite, whose hand turns; got env={self.env!r}"
             )

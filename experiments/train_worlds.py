@@ -10,7 +10,6 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.wrappers import TransformAction, TransformReward
-from numpy.typing import NDArray
 
 from robometer_rl import RobometerReward, ShareFrames, VecRobometerReward, make_env
 from robometer_rl.envs.extras import naming_extras
@@ -39,18 +38,11 @@ def _world(config: RunConfig, seed: int | None = None) -> gym.Env[Any, Any]:
         action_repeat=config.action_repeat,
     )
     if config.hold_orientation:
-        moves = [0, 1, 2, 6]  # of robosuite's position, orientation and gripper
-        env = TransformAction(env, lambda action: _spread(action, moves, 7), Box(-1.0, 1.0, (len(moves),)))
+        # robosuite's action is three numbers of position, three of orientation, one of the gripper.
+        env = TransformAction(env, lambda action: np.insert(action, 3, (0, 0, 0)), Box(-1.0, 1.0, (4,)))
     if config.action_scale != 1.0:
         env = TransformAction(env, lambda action: action * np.float32(config.action_scale), env.action_space)
     return env
-
-
-def _spread(action: NDArray[np.float32], places: list[int], size: int) -> NDArray[np.float32]:
-    """Puts numbers at their places among zeros."""
-    whole = np.zeros(size, dtype=np.float32)
-    whole[places] = action
-    return whole
 
 
 def _paid(config: RunConfig, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
