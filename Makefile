@@ -15,6 +15,7 @@ unexport PYTHONPATH PYTHONHOME
 export PYTHONNOUSERSITE := 1
 # One thread a process: several small models and simulators on few cores only get in each other's way.
 export OMP_NUM_THREADS ?= 1
+PYTEST_ARGS ?= --numprocesses auto --maxprocesses 4
 WITH_GL = MUJOCO_GL="$${MUJOCO_GL:-$$(cat $(VENV)/gl-backend)}"
 
 .PHONY: help venv demo test lint types format clean

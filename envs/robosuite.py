@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .base import Camera, RobotEnv
 from .extras import require
 from .gl import ensure_gl_backend
+from .robosuite_control import QuickControl
 from .robosuite_scenes import REACH, SCENES, grip_site
 
 CAMERAS = (
@@ -86,6 +87,7 @@ class RobosuiteEnv(RobotEnv):
             )
         for name in list(self._world.observation_names):  # they lag, see above, and cost time
             self._world.modify_observable(name, "enabled", False)
+        self._world._pre_action = QuickControl(self._world)
         self._scene = SCENES[self.task.name](self._world)
 
     def _make_spaces(self) -> tuple[Box, Box]:
