@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -184,6 +185,8 @@ class Aggregate:
     """Mean over tasks of the final scores."""
     best: Interval
     """Mean over tasks of each run's best evaluation."""
+    area: Interval
+    """Mean over tasks of the areas under the curves."""
     last_step: Interval
     """Mean over tasks of the final scores, done at the very end of the episode."""
 
@@ -217,17 +220,20 @@ def aggregate(group: Group, tasks: Sequence[str], resamples: int, seed: int) -> 
     """
     mine = tuple(task for task in tasks if task in group.by_task)
     runs = [group.by_task[task] for task in mine]
-    final = [np.asarray([run.final for run in task]) for task in runs]
-    best = [np.asarray([run.best for run in task]) for task in runs]
-    last = [np.asarray([run.last_step for run in task]) for task in runs]
+    interval = partial(stratified_interval, resamples=resamples, seed=seed)
+
+    def scores(name: str) -> list[Floats]:
+        return [np.asarray([getattr(run, name) for run in task]) for task in runs]
+
     return Aggregate(
         group,
         mine,
         len(tasks),
-        stratified_interval(final, iqm, resamples=resamples, seed=seed),
-        stratified_interval(final, mean, resamples=resamples, seed=seed),
-        stratified_interval(best, mean, resamples=resamples, seed=seed),
-        stratified_interval(last, mean, resamples=resamples, seed=seed),
+        iqm=interval(scores("final"), iqm),
+        mean=interval(scores("final"), mean),
+        best=interval(scores("best"), mean),
+        area=interval(scores("area"), mean),
+        last_step=interval(scores("last_step"), mean),
     )
 
 

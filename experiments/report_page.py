@@ -145,6 +145,7 @@ def _aggregate_table(aggregates: Sequence[Aggregate], label: str) -> str:
         Column("IQM [95%]", True, "interquartile mean of the final scores"),
         Column("mean [95%]", True, "mean over tasks of the final scores"),
         Column("mean of best", True, "of each run's best evaluation: biased upwards"),
+        Column("mean over training", True, "area under the curve: what is solved sooner has more"),
         Column("mean at last step", True, "the task must be done at the very end of the episode"),
     ]
     rows = [
@@ -152,7 +153,7 @@ def _aggregate_table(aggregates: Sequence[Aggregate], label: str) -> str:
             _label(one.group),
             number(len(one.tasks), 0),
             number(len(one.runs), 0),
-            *(share(interval) for interval in (one.iqm, one.mean, one.best, one.last_step)),
+            *(share(interval) for interval in (one.iqm, one.mean, one.best, one.area, one.last_step)),
         ]
         for one in aggregates
     ]

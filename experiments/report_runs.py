@@ -193,7 +193,7 @@ def task_markdown(found: Analysis) -> str:
         rows.append(f"| {short(task)} | {' | '.join(cells)} |")
     common = plural(len(found.study.common_tasks), "common task")
     for aggregates, over in ((found.aggregates, ""), (found.shared, f", {common}")):
-        for name, title in (("iqm", "IQM"), ("mean", "mean")):
+        for name, title in (("iqm", "IQM"), ("mean", "mean"), ("area", "mean over training")):
             if aggregates:
                 shown = {one.group.label: _markdown_aggregate(one, name) for one in aggregates}
                 cells = (shown.get(group.label, "") for group in groups)

@@ -33,6 +33,7 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     (run,) = read_study(tmp_path).runs
     assert (run.id, run.config) == (folder.path.name, BASE)
     assert (run.final, run.best, run.last_step) == (0.6, 0.9, 0.48)
+    assert run.area == pytest.approx((0.0 + 0.9 + 0.6) / 3)
     np.testing.assert_array_equal(run.curve["env_steps"], [2500, 5000, 7500])
     assert run.held_from is None
     assert short(run.config.env) == "door-open"
@@ -45,6 +46,14 @@ def test_held_rows_are_told_from_measured_ones(tmp_path: Path) -> None:
     assert len(run.curve["env_steps"]) == 5
     assert len(run.own["env_steps"]) == 3
     assert run.held_from == 7500
+
+
+def test_an_evaluation_counts_for_the_steps_since_the_one_before(tmp_path: Path) -> None:
+    rows = curve_rows(BASE, [0.2, 1.0])
+    rows[1]["env_steps"] = 4 * rows[0]["env_steps"]
+    write_run(tmp_path, BASE, rows)
+    (run,) = read_study(tmp_path).runs
+    assert run.area == pytest.approx((1 * 0.2 + 3 * 1.0) / 4)
 
 
 def test_groups_are_rewards(tmp_path: Path) -> None:

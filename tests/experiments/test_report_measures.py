@@ -140,6 +140,7 @@ def test_aggregates_take_the_tasks_that_a_group_has(tmp_path: Path) -> None:
     assert both.mean.point[0] == pytest.approx((0.75 + 0.1) / 2)
     assert both.best.point[0] == pytest.approx((0.75 + 0.2) / 2)
     assert both.last_step.point[0] == pytest.approx(0.8 * (0.75 + 0.1) / 2)
+    assert both.area.point[0] == pytest.approx((0.2 + 1.0 + 0.2 + 0.5 + 2 * (0.2 + 0.1)) / 12)
     # IQM: of 0.1, 0.1, 0.5, 1.0 the outer two are cut.
     assert both.iqm.point[0] == pytest.approx(0.3)
     assert (one.label, one.tasks, len(one.runs)) == ("sparse (1 of 2 tasks)", (BASE.env,), 2)
