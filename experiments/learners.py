@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from gymnasium.spaces import flatdim
 
 from robometer_rl.envs.extras import naming_extras
 from robometer_rl.envs.tasks import get_task
@@ -24,6 +25,7 @@ with naming_extras():
     from stable_baselines3 import PPO, SAC
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.buffers import ReplayBuffer
+    from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
     from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 __all__ = [
@@ -84,7 +86,23 @@ def make_learner(config: RunConfig, venv: VecEnv, device: str) -> BaseAlgorithm:
         The agent.
     """
     values, _ = split_normalize(hyperparameters(config))
+    if values.get("action_noise") is not None:
+        values["action_noise"] = _lasting_noise(values["action_noise"], venv)
     return _CLASSES[config.algo](**values, env=venv, seed=config.seed, device=device)
+
+
+def _lasting_noise(options: Mapping[str, float], venv: VecEnv) -> OrnsteinUhlenbeckActionNoise:
+    """Noise on top of the agent's own that lasts for `1 / theta` decisions, `sigma / sqrt(2 theta)` strong.
+
+    Raises:
+        ValueError: The options are not `sigma` and `theta`.
+    """
+    if set(options) != {"sigma", "theta"}:
+        raise ValueError(f"action_noise={dict(options)!r} must have the keys sigma and theta, and no other")
+    size = flatdim(venv.action_space)
+    return OrnsteinUhlenbeckActionNoise(
+        mean=np.zeros(size), sigma=np.full(size, options["sigma"]), theta=options["theta"], dt=1.0
+    )
 
 
 def save_checkpoint(folder: Path, agent: BaseAlgorithm, state: Mapping[str, Any]) -> None:
