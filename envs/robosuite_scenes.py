@@ -91,6 +91,8 @@ class LiftScene(Scene):
     """A cube that has to leave the table."""
 
     bounds = np.concatenate([np.full(3, REACH), np.ones(4), np.full(3, REACH)])
+    # Along the plane of the fingers, low: a cube that leaves the table shows against its edge.
+    close = Pose(lookat=(0.0, 0.0, 0.90), distance=0.42, azimuth=178.0, elevation=-12.0)
 
     def target(self) -> Vector:
         """Centre of the cube."""

@@ -367,7 +367,7 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
         _train(run, BatchSampler(episodes, texts, config.sampling), log, console, validation)
     network = run.averaged()
     threshold = calibrate(
-        CompactReward(Checkpoint(network, run.tokenizer)),
+        CompactReward(Checkpoint(network, run.tokenizer), config.device),
         validation_episodes(config.validation, texts),
         texts,
         config.false_positives,
