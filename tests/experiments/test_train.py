@@ -338,22 +338,6 @@ def test_an_unknown_hyperparameter_is_refused() -> None:
         hyperparameters(replace(TINY, overrides='{"gama": 0.9}'))
 
 
-def test_noise_on_top_lasts_for_some_decisions_and_is_nothing_by_default() -> None:
-    lasting = replace(TINY, overrides='{"action_noise": {"sigma": 0.2, "theta": 0.15}}')
-    noise = make_learner(lasting, training_envs(lasting), "cpu").action_noise
-    drawn = np.array([noise() for _ in range(4000)])
-    assert drawn.shape == (4000, 4)
-    assert np.std(drawn) == pytest.approx(0.2 / np.sqrt(1 - 0.85**2), rel=0.2)  # an AR(1) process of 0.85
-    assert np.corrcoef(drawn[:-1, 0], drawn[1:, 0])[0, 1] == pytest.approx(0.85, abs=0.05)
-    assert make_learner(TINY, training_envs(TINY), "cpu").action_noise is None
-
-
-def test_noise_with_other_options_is_refused() -> None:
-    wrong = replace(TINY, overrides='{"action_noise": {"sigma": 0.2, "tau": 1}}')
-    with pytest.raises(ValueError, match="'tau'.*must have the keys sigma and theta"):
-        make_learner(wrong, training_envs(wrong), "cpu")
-
-
 def test_the_command_line_lists_valid_choices(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert cli.main(["train", "--env", "metaworld/nothing-v3", "--out", str(tmp_path)]) == 2
     assert "metaworld/nothing-v3" in capsys.readouterr().err

@@ -1,0 +1,33 @@
+"""What the hyperparameters make of a learner."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from robometer_rl.experiments.learners import make_learner
+from robometer_rl.experiments.runs import RunConfig
+from robometer_rl.experiments.train_worlds import training_envs
+
+PLAIN = RunConfig(env="metaworld/door-open-v3", reward="sparse")
+
+
+def with_noise(options: str) -> RunConfig:
+    return RunConfig(env=PLAIN.env, reward="sparse", overrides=f'{{"action_noise": {options}}}')
+
+
+def test_noise_on_top_lasts_for_some_decisions_and_is_nothing_by_default() -> None:
+    lasting = with_noise('{"sigma": 0.2, "theta": 0.15}')
+    noise = make_learner(lasting, training_envs(lasting), "cpu").action_noise
+    assert noise is not None
+    drawn = np.array([noise() for _ in range(4000)])
+    assert drawn.shape == (4000, 4)
+    assert np.std(drawn) == pytest.approx(0.2 / np.sqrt(1 - 0.85**2), rel=0.2)  # an AR(1) process of 0.85
+    assert np.corrcoef(drawn[:-1, 0], drawn[1:, 0])[0, 1] == pytest.approx(0.85, abs=0.05)
+    assert make_learner(PLAIN, training_envs(PLAIN), "cpu").action_noise is None
+
+
+def test_noise_with_other_options_is_refused() -> None:
+    wrong = with_noise('{"sigma": 0.2, "tau": 1}')
+    with pytest.raises(ValueError, match=r"'tau'.*must have the keys sigma and theta"):
+        make_learner(wrong, training_envs(wrong), "cpu")
