@@ -95,10 +95,12 @@ def _lasting_noise(options: Mapping[str, float], venv: VecEnv) -> OrnsteinUhlenb
     """Noise on top of the agent's own that lasts for `1 / theta` decisions, `sigma / sqrt(2 theta)` strong.
 
     Raises:
-        ValueError: The options are not `sigma` and `theta`.
+        ValueError: The options are not a positive `sigma` and a `theta` above 0 and at most 1.
     """
-    if set(options) != {"sigma", "theta"}:
-        raise ValueError(f"action_noise={dict(options)!r} must have the keys sigma and theta, and no other")
+    if not isinstance(options, Mapping) or set(options) != {"sigma", "theta"}:
+        raise ValueError(f"action_noise={options!r} must have the keys sigma and theta, and no other")
+    if not (options["sigma"] > 0.0 and 0.0 < options["theta"] <= 1.0):
+        raise ValueError(f"action_noise={options!r} must have sigma above 0, theta above 0 and at most 1")
     size = flatdim(venv.action_space)
     return OrnsteinUhlenbeckActionNoise(
         mean=np.zeros(size), sigma=np.full(size, options["sigma"]), theta=options["theta"], dt=1.0

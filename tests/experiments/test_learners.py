@@ -27,7 +27,16 @@ def test_noise_on_top_lasts_for_some_decisions_and_is_nothing_by_default() -> No
     assert make_learner(PLAIN, training_envs(PLAIN), "cpu").action_noise is None
 
 
-def test_noise_with_other_options_is_refused() -> None:
-    wrong = with_noise('{"sigma": 0.2, "tau": 1}')
-    with pytest.raises(ValueError, match=r"'tau'.*must have the keys sigma and theta"):
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ('{"sigma": 0.2, "tau": 1}', "'tau'.*must have the keys sigma and theta"),
+        ("0.2", "action_noise=0.2 must have the keys"),
+        ('{"sigma": 0.0, "theta": 0.15}', "sigma above 0"),
+        ('{"sigma": 0.2, "theta": 1.5}', "theta above 0 and at most 1"),
+    ],
+)
+def test_noise_with_other_options_is_refused(options: str, words: str) -> None:
+    wrong = with_noise(options)
+    with pytest.raises(ValueError, match=words):
         make_learner(wrong, training_envs(wrong), "cpu")
