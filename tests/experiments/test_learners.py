@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ PLAIN = RunConfig(env="metaworld/door-open-v3", reward="sparse")
 
 
 def with_noise(options: str) -> RunConfig:
-    return RunConfig(env=PLAIN.env, reward="sparse", overrides=f'{{"action_noise": {options}}}')
+    return replace(PLAIN, overrides=f'{{"action_noise": {options}}}')
 
 
 def test_noise_on_top_lasts_for_some_decisions_and_is_nothing_by_default() -> None:
