@@ -91,20 +91,32 @@ def make_learner(config: RunConfig, venv: VecEnv, device: str) -> BaseAlgorithm:
     return _CLASSES[config.algo](**values, env=venv, seed=config.seed, device=device)
 
 
-def _lasting_noise(options: Mapping[str, float], venv: VecEnv) -> OrnsteinUhlenbeckActionNoise:
+def _lasting_noise(options: Mapping[str, Any], venv: VecEnv) -> OrnsteinUhlenbeckActionNoise:
     """Noise on top of the agent's own that lasts for `1 / theta` decisions, `sigma / sqrt(2 theta)` strong.
 
+    Args:
+        options: `sigma`, `theta` and, unless all actions get it, `actions`, their indices.
+        venv: Training environments, which have the actions.
+
+    Returns:
+        The noise, of mean 0.
+
     Raises:
-        ValueError: The options are not a positive `sigma` and a `theta` above 0 and at most 1.
+        ValueError: There are other options than these, or one is out of range.
     """
-    if not isinstance(options, Mapping) or set(options) != {"sigma", "theta"}:
-        raise ValueError(f"action_noise={options!r} must have the keys sigma and theta, and no other")
-    if not (options["sigma"] > 0.0 and 0.0 < options["theta"] <= 1.0):
-        raise ValueError(f"action_noise={options!r} must have sigma above 0, theta above 0 and at most 1")
-    size = flatdim(venv.action_space)
-    return OrnsteinUhlenbeckActionNoise(
-        mean=np.zeros(size), sigma=np.full(size, options["sigma"]), theta=options["theta"], dt=1.0
-    )
+    said, size = f"action_noise={options!r} must have", flatdim(venv.action_space)
+    if not isinstance(options, Mapping) or {"sigma", "theta"} != set(options) - {"actions"}:
+        raise ValueError(f"{said} the keys sigma and theta, may have actions, and no other")
+    sigma, theta, actions = options["sigma"], options["theta"], options.get("actions", list(range(size)))
+    if not all(isinstance(value, int | float) for value in (sigma, theta)):
+        raise ValueError(f"{said} numbers for sigma and theta")
+    if not (0.0 < sigma < np.inf and 0.0 < theta <= 1.0):
+        raise ValueError(f"{said} sigma above 0, theta above 0 and at most 1")
+    if not (isinstance(actions, list) and actions and all(index in range(-size, size) for index in actions)):
+        raise ValueError(f"{said} for actions a list of indices from {-size} to {size - 1}")
+    strength = np.zeros(size)
+    strength[actions] = sigma
+    return OrnsteinUhlenbeckActionNoise(mean=np.zeros(size), sigma=strength, theta=theta, dt=1.0)
 
 
 def save_checkpoint(folder: Path, agent: BaseAlgorithm, state: Mapping[str, Any]) -> None:

@@ -29,6 +29,15 @@ def test_noise_on_top_lasts_for_some_decisions_and_is_nothing_by_default() -> No
     assert make_learner(PLAIN, training_envs(PLAIN), "cpu").action_noise is None
 
 
+def test_noise_of_one_action_leaves_the_others_alone() -> None:
+    gripper = with_noise('{"sigma": 0.5, "theta": 0.15, "actions": [-1]}')
+    noise = make_learner(gripper, training_envs(gripper), "cpu").action_noise
+    assert noise is not None
+    drawn = np.array([noise() for _ in range(100)])
+    assert np.all(drawn[:, :3] == 0.0)
+    assert np.std(drawn[:, 3]) > 0.2
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -36,6 +45,13 @@ def test_noise_on_top_lasts_for_some_decisions_and_is_nothing_by_default() -> No
         ("0.2", "action_noise=0.2 must have the keys"),
         ('{"sigma": 0.0, "theta": 0.15}', "sigma above 0"),
         ('{"sigma": 0.2, "theta": 1.5}', "theta above 0 and at most 1"),
+        ('{"sigma": 0.2, "theta": 0.15, "actions": [4]}', "indices from -4 to 3"),
+        ('{"sigma": 0.2, "theta": 0.15, "actions": [[1]]}', "indices from -4 to 3"),
+        ('{"sigma": 0.2, "theta": 0.15, "actions": []}', "indices from -4 to 3"),
+        ('{"sigma": 0.2, "theta": 0.15, "actions": -1}', "indices from -4 to 3"),
+        ('{"sigma": [0.2], "theta": 0.15}', "must have numbers"),
+        ('{"sigma": "wide", "theta": 0.15}', "must have numbers"),
+        ('{"sigma": 0.2, "theta": null}', "must have numbers"),
     ],
 )
 def test_noise_with_other_options_is_refused(options: str, words: str) -> None:
