@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from stable_baselines3.common.vec_env import VecEnv
 
 from robometer_rl.experiments.learners import make_learner
 from robometer_rl.experiments.runs import RunConfig
@@ -14,24 +16,31 @@ from robometer_rl.experiments.train_worlds import training_envs
 PLAIN = RunConfig(env="metaworld/door-open-v3", reward="sparse")
 
 
+@pytest.fixture(scope="module")
+def venv() -> Iterator[VecEnv]:
+    """One world for all learners: the noise is no part of it."""
+    made = training_envs(PLAIN)
+    yield made
+    made.close()
+
+
 def with_noise(options: str) -> RunConfig:
     return replace(PLAIN, overrides=f'{{"action_noise": {options}}}')
 
 
-def test_noise_on_top_lasts_for_some_decisions_and_is_nothing_by_default() -> None:
-    lasting = with_noise('{"sigma": 0.2, "theta": 0.15}')
-    noise = make_learner(lasting, training_envs(lasting), "cpu").action_noise
+def test_noise_on_top_lasts_for_some_decisions_and_is_nothing_by_default(venv: VecEnv) -> None:
+    noise = make_learner(with_noise('{"sigma": 0.2, "theta": 0.15}'), venv, "cpu").action_noise
     assert noise is not None
     drawn = np.array([noise() for _ in range(4000)])
     assert drawn.shape == (4000, 4)
     assert np.std(drawn) == pytest.approx(0.2 / np.sqrt(1 - 0.85**2), rel=0.2)  # an AR(1) process of 0.85
     assert np.corrcoef(drawn[:-1, 0], drawn[1:, 0])[0, 1] == pytest.approx(0.85, abs=0.05)
-    assert make_learner(PLAIN, training_envs(PLAIN), "cpu").action_noise is None
+    assert make_learner(PLAIN, venv, "cpu").action_noise is None
 
 
-def test_noise_of_one_action_leaves_the_others_alone() -> None:
+def test_noise_of_one_action_leaves_the_others_alone(venv: VecEnv) -> None:
     gripper = with_noise('{"sigma": 0.5, "theta": 0.15, "actions": [-1]}')
-    noise = make_learner(gripper, training_envs(gripper), "cpu").action_noise
+    noise = make_learner(gripper, venv, "cpu").action_noise
     assert noise is not None
     drawn = np.array([noise() for _ in range(100)])
     assert np.all(drawn[:, :3] == 0.0)
@@ -54,7 +63,6 @@ def test_noise_of_one_action_leaves_the_others_alone() -> None:
         ('{"sigma": 0.2, "theta": null}', "must have numbers"),
     ],
 )
-def test_noise_with_other_options_is_refused(options: str, words: str) -> None:
-    wrong = with_noise(options)
+def test_noise_with_other_options_is_refused(options: str, words: str, venv: VecEnv) -> None:
     with pytest.raises(ValueError, match=words):
-        make_learner(wrong, training_envs(wrong), "cpu")
+        make_learner(with_noise(options), venv, "cpu")
