@@ -45,6 +45,8 @@ class Scene(abc.ABC):
 
     bounds: Vector
     """Largest absolute value of each number in `state()`."""
+    by_hand: float
+    """Quality that the hand earns at the object, without doing anything to it."""
     close: Pose = _TABLE
     """Where the camera `close` stands: the objects fill the picture and the arm does not hide them."""
 
@@ -91,6 +93,7 @@ class LiftScene(Scene):
     """A cube that has to leave the table."""
 
     bounds = np.concatenate([np.full(3, REACH), np.ones(4), np.full(3, REACH)])
+    by_hand = 0.2
     # Along the plane of the fingers, low: a cube that leaves the table shows against its edge.
     close = Pose(lookat=(0.0, 0.0, 0.90), distance=0.42, azimuth=178.0, elevation=-12.0)
 
@@ -107,17 +110,18 @@ class LiftScene(Scene):
     def quality(self) -> float:
         """0.2 for reaching, 0.2 for holding, 0.6 for the share of the height that counts as success."""
         if not self._holds(self.world.cube):
-            return 0.2 * self._reach()
+            return self.by_hand * self._reach()
         table = float(self.world.model.mujoco_arena.table_offset[2])
         resting = table + float(self.world.cube.size[2])
         height = _fraction((float(self.target()[2]) - resting) / (table + 0.04 - resting))
-        return 0.2 * self._reach() + 0.2 + 0.6 * height
+        return self.by_hand * self._reach() + 0.2 + 0.6 * height
 
 
 class StackScene(Scene):
     """A red cube that has to rest on a green one, let go of."""
 
     bounds = np.concatenate([np.full(3, REACH), np.ones(4)] * 2 + [np.full(6, REACH)])
+    by_hand = 0.1
 
     def begin(self) -> None:
         """Remember also how far the red cube is from its place."""
@@ -152,17 +156,18 @@ class StackScene(Scene):
     def quality(self) -> float:
         """0.1 for reaching, 0.1 for holding, 0.2 for lifting, 0.5 for the lifted cube's way to its place."""
         if not self._holds(self.world.cubeA):
-            return 0.1 * self._reach()
+            return self.by_hand * self._reach()
         resting = float(self.world.table_offset[2] + self.world.cubeA.size[2])
         lifted = _fraction((float(self.target()[2]) - resting) / 0.04)
         way = _fraction(1.0 - self._way() / self._first_way)
-        return 0.1 * self._reach() + 0.1 + lifted * (0.2 + 0.5 * way)
+        return self.by_hand * self._reach() + 0.1 + lifted * (0.2 + 0.5 * way)
 
 
 class DoorScene(Scene):
     """A door that is latched: its handle has to be turned before it can be pulled open."""
 
     bounds = np.concatenate([np.full(12, REACH), np.full(2, np.pi)])
+    by_hand = 0.1
     close = Pose(lookat=(-0.15, -0.2, 1.05), distance=0.95, azimuth=225.0, elevation=-20.0)
     opened = 0.3
     """Angle of the hinge in radians at which the suite calls the door open."""
@@ -187,7 +192,7 @@ class DoorScene(Scene):
         """0.1 for reaching, 0.3 for turning the handle (kept once the door is ajar), 0.6 for opening."""
         hinge, handle = self._angles()
         turned = max(_fraction(abs(handle) / self.released), _fraction(hinge / 0.1))
-        return 0.1 * self._reach() + 0.3 * turned + 0.6 * _fraction(hinge / self.opened)
+        return self.by_hand * self._reach() + 0.3 * turned + 0.6 * _fraction(hinge / self.opened)
 
 
 SCENES: dict[str, type[Scene]] = {"Door": DoorScene, "Lift": LiftScene, "Stack": StackScene}

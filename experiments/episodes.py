@@ -37,6 +37,9 @@ AIMLESS = ("random", "other_task", "cornered")
 BY_CHANCE = 0.1
 """Quality above which what had nothing to do with the task has done a part of it."""
 
+BY_HAND = {"robosuite/Door": 0.1, "robosuite/Lift": 0.2, "robosuite/Stack": 0.1}
+"""Quality that the hand earns at the object, doing nothing to it; elsewhere quality is the object's alone."""
+
 _NEARLY = 0.7
 """Quality above which an agent that stops has nearly done it: scripted stalls stop at or below."""
 
@@ -101,9 +104,8 @@ class Episode:
         if self.success[-1]:
             return RANKS["success"]
         end = float(self.quality[-1])
-        return (
-            RANKS["near_miss"] if end > _NEARLY else RANKS["stalled"] if end > BY_CHANCE else RANKS["random"]
-        )
+        least = object_moved(self.task)
+        return RANKS["near_miss"] if end > _NEARLY else RANKS["stalled"] if end > least else RANKS["random"]
 
     @property
     def labels(self) -> NDArray[np.float32]:
@@ -244,6 +246,18 @@ def progress_labels(clock: ArrayLike, success: ArrayLike) -> NDArray[np.float32]
         labels[:first] = np.clip(time[:first] / time[first], 0.0, 1.0)
     labels[first:][done[first:]] = 1.0
     return labels
+
+
+def object_moved(task: str) -> float:
+    """The quality above which a part of the task has been done, which a hand beside the object has not.
+
+    Args:
+        task: Task id; one outside the table has a quality that is the object's alone.
+
+    Returns:
+        In [0, 1].
+    """
+    return max(BY_CHANCE, BY_HAND.get(task, 0.0) + UNMOVED)
 
 
 def first_moved(quality: ArrayLike, threshold: float = UNMOVED) -> int | None:

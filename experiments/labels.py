@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robometer_rl.rewards.training.sampling import TaskText, TrainingEpisode
 
-from .episodes import AIMLESS, BY_CHANCE, UNMOVED, Episode, first_moved
+from .episodes import AIMLESS, BY_CHANCE, UNMOVED, Episode, first_moved, object_moved
 
 __all__ = ["UNKNOWN_SCALE", "QualityScale", "label_all", "quality_scale", "to_training_episode"]
 
@@ -136,11 +136,11 @@ def _progress_of_failure(episode: Episode, scale: QualityScale) -> NDArray[np.fl
     Done is 1. An object on its way is worth what successes have when theirs is as near; nothing, where they
     do not tell. Where the object lies as it lay, another task's behaviour, random motion, an arm in a corner,
     a mime from where the object should have moved, and an agent that never moves it or has brought it back,
-    have made no progress: an arm that roams, told nothing, gets 0.1 to 0.3 for it, which agents find and stay
-    with, and a network that never saw a mime reads the hand for the object. The way to the object may be an
-    expert's: no label.
+    have made no progress, however near the hand is: an arm that roams, told nothing, gets 0.1 to 0.3 for it,
+    which agents find and stay with, and a network that never saw a mime reads the hand for the object. The
+    way to the object may be an expert's: no label.
     """
-    moved = episode.quality > BY_CHANCE
+    moved = episode.quality > object_moved(episode.task)
     idle = ~moved
     if episode.kind == "mime":
         idle &= episode.clock > 0.0

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from robometer_test_episodes import LENGTH, TASKS, make_episode
 
-from robometer_rl.experiments.episodes import Episode
+from robometer_rl.envs.robosuite_scenes import SCENES
+from robometer_rl.experiments.episodes import BY_HAND, Episode
 from robometer_rl.experiments.labels import (
     UNKNOWN_SCALE,
     QualityScale,
@@ -53,6 +54,26 @@ def test_an_agent_is_labelled_by_its_object(
     np.testing.assert_allclose(episode.progress, np.array(progress, np.float32), atol=1e-6)
     np.testing.assert_array_equal(episode.success, success)
     assert episode.rank == rank
+
+
+@pytest.mark.parametrize(
+    ("task", "beside", "held"),
+    [("robosuite/Lift", 0.2, 0.4), ("robosuite/Door", 0.13, 0.3), ("mylab/push", 0.09, 0.2)],
+)
+def test_a_hand_beside_the_object_has_done_nothing(task: str, beside: float, held: float) -> None:
+    """Part of robosuite's quality is the hand's: an agent that stays beside the object is not paid for it."""
+    there = replace(agent([0, beside / 2, beside, beside], [0] * 4), task=task)
+    labelled = to_training_episode(there, 0.8, has_inverse=False, scale=HALF)
+    np.testing.assert_array_equal(labelled.progress, np.zeros(4))
+    assert labelled.rank == 1
+    holds = replace(agent([0, beside, held, held], [0] * 4), task=task)
+    labelled = to_training_episode(holds, 0.8, has_inverse=False, scale=HALF)
+    np.testing.assert_allclose(labelled.progress, np.float32([0, NAN, held / 2, held / 2]), atol=1e-6)
+    assert labelled.rank == 3
+
+
+def test_what_the_hand_earns_is_what_the_scenes_pay_it() -> None:
+    assert {f"robosuite/{name}": scene.by_hand for name, scene in SCENES.items()} == BY_HAND
 
 
 @pytest.mark.parametrize("kind", ["near_miss", "stalled", "undone"])
