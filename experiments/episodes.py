@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robometer_rl.envs.extras import naming_extras
+from robometer_rl.envs.robosuite_scenes import SCENES
 
 with naming_extras():
     import h5py
@@ -37,7 +38,7 @@ AIMLESS = ("random", "other_task", "cornered")
 BY_CHANCE = 0.1
 """Quality above which what had nothing to do with the task has done a part of it."""
 
-BY_HAND = {"robosuite/Door": 0.1, "robosuite/Lift": 0.2, "robosuite/Stack": 0.1}
+BY_HAND = {f"robosuite/{name}": scene.by_hand for name, scene in SCENES.items()}
 """Quality that the hand earns at the object, doing nothing to it; elsewhere quality is the object's alone."""
 
 _NEARLY = 0.7

@@ -74,6 +74,7 @@ def test_a_hand_beside_the_object_has_done_nothing(task: str, beside: float, hel
 
 def test_what_the_hand_earns_is_what_the_scenes_pay_it() -> None:
     assert {f"robosuite/{name}": scene.by_hand for name, scene in SCENES.items()} == BY_HAND
+    assert BY_HAND == {"robosuite/Door": 0.1, "robosuite/Lift": 0.2, "robosuite/Stack": 0.1}
 
 
 @pytest.mark.parametrize("kind", ["near_miss", "stalled", "undone"])
