@@ -41,7 +41,8 @@ class ReportConfig:
     summary: Path | None = None
     """Write one row per finished run to this CSV file."""
     readme: Path | None = None
-    """Rewrite the table by task between `<!-- benchmark -->` and `<!-- end -->` of this Markdown file."""
+    """Rewrite the table by task in this Markdown file, between `<!-- benchmark NAME -->` and `<!-- end -->`,
+    where NAME is that of the folder of runs."""
 
     def __post_init__(self) -> None:
         """Checks the numbers.
@@ -71,7 +72,7 @@ def report(config: ReportConfig) -> tuple[Analysis, Path]:
     found = analyse(read_study(config.runs), config.resamples, config.seed)
     if config.readme is not None:
         text = config.readme.read_text(encoding="utf-8")
-        filled = fill_benchmark(text, task_markdown(found), str(config.readme))
+        filled = fill_benchmark(text, task_markdown(found), config.runs.resolve().name, str(config.readme))
         config.readme.write_text(filled, encoding="utf-8")
     if config.summary is not None:
         config.summary.parent.mkdir(parents=True, exist_ok=True)

@@ -217,12 +217,13 @@ def _markdown_cell(group: Group, task: str) -> str:
     return f"{np.mean([run.final for run in runs]):.2f} ({', '.join(each)})"
 
 
-def fill_benchmark(text: str, markdown: str, name: str = "the file") -> str:
-    """Puts the table between `<!-- benchmark -->` and the next `<!-- end -->`.
+def fill_benchmark(text: str, markdown: str, study: str, name: str = "the file") -> str:
+    """Puts a study's table between `<!-- benchmark STUDY -->` and the next `<!-- end -->`.
 
     Args:
-        text: Markdown of a file.
+        text: Markdown of a file, which may hold places for other studies too.
         markdown: The table.
+        study: Name of the study: of the folder that holds its runs.
         name: Of the file, for errors.
 
     Returns:
@@ -231,13 +232,13 @@ def fill_benchmark(text: str, markdown: str, name: str = "the file") -> str:
     Raises:
         ValueError: The markers are missing, there are two of them, or another marker stands between.
     """
-    places = list(
-        re.finditer(r"(?<=<!-- benchmark -->\n)(.*?)(?=^<!-- end -->)", text, re.DOTALL | re.MULTILINE)
-    )
-    if len(places) != 1 or text.count("<!-- benchmark -->") != 1 or "<!--" in places[0][0]:
+    marker = f"<!-- benchmark {study} -->"
+    pattern = rf"(?<={re.escape(marker)}\n)(.*?)(?=^<!-- end -->)"
+    places = list(re.finditer(pattern, text, re.DOTALL | re.MULTILINE))
+    if len(places) != 1 or text.count(marker) != 1 or "<!--" in places[0][0]:
         raise ValueError(
-            f"{name} must hold a line `<!-- benchmark -->` once and a line `<!-- end -->` below it, with "
-            f"nothing but the table between; found {text.count('<!-- benchmark -->')} of the first"
+            f"{name} must hold a line `{marker}` once and a line `<!-- end -->` below it, with "
+            f"nothing but the table between; found {text.count(marker)} of the first"
         )
     start, stop = places[0].span()
     return f"{text[:start]}{markdown}\n{text[stop:]}"

@@ -204,30 +204,37 @@ def test_the_summary_has_one_row_per_finished_run(tmp_path: Path) -> None:
 
 def test_the_readme_gets_the_table(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text("a\n<!-- benchmark -->\nSTALE\n<!-- end -->\nb\n<!-- summary -->\nkept\n<!-- end -->\n")
+    readme.write_text(
+        "a\n<!-- benchmark runs -->\nSTALE\n<!-- end -->\nb\n<!-- summary -->\nkept\n<!-- end -->\n"
+        "<!-- benchmark other -->\nOTHER\n<!-- end -->\n"
+    )
     found, _ = report(ReportConfig(small(tmp_path / "runs"), resamples=200, readme=readme))
     text = readme.read_text()
     assert "STALE" not in text
-    assert text.endswith("<!-- end -->\nb\n<!-- summary -->\nkept\n<!-- end -->\n")
+    assert text.endswith(
+        "<!-- end -->\nb\n<!-- summary -->\nkept\n<!-- end -->\n"
+        "<!-- benchmark other -->\nOTHER\n<!-- end -->\n"
+    )
     assert "| door-open | 0.60 (1.00, 0.80, 0.00) | 0.30 (0.50, 0.40, 0.00) |\n" in text
     assert "| **mean** [95% interval] | **0.60** [0.00, 1.00] |" in text
-    assert fill_benchmark(text, task_markdown(found)) == text
+    assert fill_benchmark(text, task_markdown(found), "runs") == text
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "no markers\n",
-        "<!-- benchmark -->\nno end\n",
-        "<!-- benchmark -->\n<!-- summary -->\n<!-- end -->\n",
-        "<!-- benchmark -->\n<!-- end -->\n<!-- benchmark -->\n<!-- end -->\n",
+        "<!-- benchmark runs -->\nno end\n",
+        "<!-- benchmark other -->\n<!-- end -->\n",
+        "<!-- benchmark runs -->\n<!-- summary -->\n<!-- end -->\n",
+        "<!-- benchmark runs -->\n<!-- end -->\n<!-- benchmark runs -->\n<!-- end -->\n",
     ],
 )
 def test_missing_markers_are_an_error_and_nothing_is_written(tmp_path: Path, text: str) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(text)
     small(tmp_path / "runs")
-    with pytest.raises(ValueError, match=r"README\.md must hold a line `<!-- benchmark -->` once"):
+    with pytest.raises(ValueError, match=r"README\.md must hold a line `<!-- benchmark runs -->` once"):
         report(ReportConfig(tmp_path / "runs", resamples=200, readme=readme))
     assert readme.read_text() == text
     assert not (tmp_path / "runs" / "report").exists()
@@ -235,7 +242,8 @@ def test_missing_markers_are_an_error_and_nothing_is_written(tmp_path: Path, tex
 
 def test_an_empty_place_between_the_markers_is_filled() -> None:
     assert (
-        fill_benchmark("<!-- benchmark -->\n<!-- end -->\n", "T") == "<!-- benchmark -->\nT\n<!-- end -->\n"
+        fill_benchmark("<!-- benchmark runs -->\n<!-- end -->\n", "T", "runs")
+        == "<!-- benchmark runs -->\nT\n<!-- end -->\n"
     )
 
 
