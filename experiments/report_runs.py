@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 
 from .intervals import Interval
+from .markers import fill_marked
 from .report_analysis import Analysis
 from .report_data import Group, Run, short
 from .report_html import Cell, Column, number, table
@@ -233,12 +233,10 @@ def fill_benchmark(text: str, markdown: str, study: str, name: str = "the file")
         ValueError: The markers are missing, there are two of them, or another marker stands between.
     """
     marker = f"<!-- benchmark {study} -->"
-    pattern = rf"(?<={re.escape(marker)}\n)(.*?)(?=^<!-- end -->)"
-    places = list(re.finditer(pattern, text, re.DOTALL | re.MULTILINE))
-    if len(places) != 1 or text.count(marker) != 1 or "<!--" in places[0][0]:
+    filled, places = fill_marked(text, {f"benchmark {study}": markdown})
+    if places != 1 or text.count(marker) != 1:
         raise ValueError(
             f"{name} must hold a line `{marker}` once and a line `<!-- end -->` below it, with "
             f"nothing but the table between; found {text.count(marker)} of the first"
         )
-    start, stop = places[0].span()
-    return f"{text[:start]}{markdown}\n{text[stop:]}"
+    return filled
