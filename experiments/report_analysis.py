@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .intervals import Interval
-from .report_data import Group, Run, Study
+from .report_data import Group, Run, Study, short
 from .report_figures import (
     Curve,
     draw_alarms,
@@ -70,6 +70,12 @@ class Analysis:
         """The learned runs for which the alarm went off."""
         return [run for run in self.learned_runs if self.alarms[run.id].flagged]
 
+    def name_of(self, run: Run) -> str:
+        """A learned run in words: task and seed, and its group where several groups learn from the model."""
+        name, learned = f"{short(run.config.env)}, seed {run.config.seed}", self.study.learned()
+        group = next(group for group in learned if run in group.runs)
+        return f"{name} ({group.label})" if len(learned) > 1 else name
+
 
 def analyse(study: Study, resamples: int, seed: int) -> Analysis:
     """Computes everything.
@@ -128,5 +134,5 @@ def figures(found: Analysis) -> dict[str, bytes]:
         tasks = [task for task in study.tasks if any(task in group.by_task for group in learned)]
         drawn["returns.png"] = draw_returns(learned, tasks, found.alarms)
     if found.flagged:
-        drawn["alarms.png"] = draw_alarms(found.flagged)
+        drawn["alarms.png"] = draw_alarms({found.name_of(run): run for run in found.flagged})
     return drawn

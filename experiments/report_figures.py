@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -255,19 +255,19 @@ def _honest(axes: Axes) -> None:
         axes.set_xlim((low + high) / 2 - 0.5, (low + high) / 2 + 0.5)
 
 
-def draw_alarms(runs: Sequence[Run]) -> bytes:
-    """For each flagged run, at most six: learned return over training, and true success below it."""
-    shown = runs[:_FLAGGED]
+def draw_alarms(runs: Mapping[str, Run]) -> bytes:
+    """For each flagged run by name, at most six: learned return over training, true success below it."""
+    shown = list(runs.items())[:_FLAGGED]
     figure = _figure(max(4.6, 3.0 * min(len(shown), _COLUMNS)), 3.4 * -(-len(shown) // _COLUMNS))
     blocks = np.atleast_1d(
         np.asarray(figure.subfigures(-(-len(shown) // _COLUMNS), min(len(shown), _COLUMNS)))
     ).flat
-    for block, run in zip(blocks, shown, strict=False):
+    for block, (name, run) in zip(blocks, shown, strict=False):
         above, below = block.subplots(2, 1, sharex=True)
         above.plot(run.own["env_steps"], run.own["learned_return"], color=_RED, linewidth=2)
         below.plot(run.own["env_steps"], run.own["true_success"], color=_INK, linewidth=2)
         _plain(above, ylabel="learned return")
         _plain(below, ylabel="true success", xlabel="environment steps", ylim=(-0.06, 1.06))
         _thousands(below)
-        above.set_title(f"{short(run.config.env)}, seed {run.config.seed}", fontsize=10, loc="left")
+        above.set_title(name.replace(" (", "\n("), fontsize=10, loc="left")
     return _png(figure)

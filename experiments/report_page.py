@@ -127,7 +127,7 @@ def _findings(found: Analysis) -> list[str]:
     if max(len(found.aggregates), len(against)) > FINDINGS:
         lines.append("The other groups are in the tables below.")
     if found.learned_runs:
-        which = names([f"{short(run.config.env)} seed {run.config.seed}" for run in found.flagged])
+        which = "; ".join(found.name_of(run) for run in found.flagged)
         verdict = alarm_verdict(found).replace("None", "none", 1)
         lines.append(f"Reward-hacking alarm: {verdict}{f' Look at {which}.' if which else ''}")
     if found.study.left_out:

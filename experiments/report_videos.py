@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .report_analysis import Analysis
-from .report_data import Run, short
+from .report_data import Run
 
 __all__ = ["Clip", "choose", "fitting"]
 
@@ -25,6 +25,8 @@ class Clip:
     """The file."""
     run: Run
     """The run."""
+    name: str
+    """The run in words."""
     kind: str
     """`best` or `wrong`."""
     flagged: bool
@@ -34,10 +36,7 @@ class Clip:
     def caption(self) -> str:
         """What it shows, in words."""
         mark = ", flagged by the alarm" if self.flagged else ""
-        return (
-            f"{short(self.run.config.env)}, seed {self.run.config.seed}: {_KINDS[self.kind]} "
-            f"(final true success of the run {self.run.final:.2f}{mark})"
-        )
+        return f"{self.name}: {_KINDS[self.kind]} (final true success of the run {self.run.final:.2f}{mark})"
 
 
 def choose(found: Analysis) -> list[Clip]:
@@ -68,7 +67,7 @@ def choose(found: Analysis) -> list[Clip]:
 
 def _clip(found: Analysis, run: Run, kind: str) -> Clip | None:
     path = run.folder.videos / f"{kind}.mp4"
-    return Clip(path, run, kind, found.alarms[run.id].flagged) if path.is_file() else None
+    return Clip(path, run, found.name_of(run), kind, found.alarms[run.id].flagged) if path.is_file() else None
 
 
 def fitting(clips: Sequence[Clip], limit: float) -> tuple[list[Clip], list[Clip]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
@@ -22,7 +23,7 @@ from robometer_rl import RobometerReward
 from robometer_rl.envs.extras import naming_extras
 from robometer_rl.rewards import weights_id
 
-from .learners import load_best, load_checkpoint, make_learner, normalisation
+from .learners import hyperparameters, load_best, load_checkpoint, make_learner, normalisation
 from .machine import processor, versions
 from .runs import Result, RunConfig, RunFolder, config_from_dict, write_json
 from .train_callback import Coach, Journal, Stop, solved, write_curve
@@ -98,6 +99,21 @@ def _open_folder(folder: RunFolder, config: RunConfig) -> None:
         )
 
 
+def _warn_if_judged_twice(config: RunConfig) -> None:
+    """Warns where evaluations outnumber updates: some judge an agent that was judged before."""
+    values = hyperparameters(config)
+    if "n_steps" not in values:  # a learner that updates every few decisions, such as SAC
+        return
+    update = int(values["n_steps"]) * config.n_envs * config.action_repeat
+    if config.steps // config.eval_every > config.steps // update + 1:
+        warnings.warn(
+            f"eval_every={config.eval_every} judges the same agent more than once: an update of "
+            f"{config.algo.upper()} takes {update} environment steps (n_steps x n_envs x action_repeat); "
+            f"choose --eval-every {update} or more",
+            stacklevel=3,
+        )
+
+
 def _begin(command: TrainCommand, folder: RunFolder) -> tuple[BaseAlgorithm, Journal]:
     """Makes a new agent, or takes the one of the last checkpoint."""
     config = command.run
@@ -137,6 +153,7 @@ def train(command: TrainCommand) -> Result | None:
     _open_folder(folder, config)
     if folder.done:
         return Result(**json.loads(folder.result.read_text()))
+    _warn_if_judged_twice(config)
     torch.set_num_threads(command.threads)
     stop = Stop()
     env = judging_env(config)

@@ -65,7 +65,8 @@ def test_the_page_says_what_was_measured(tmp_path: Path) -> None:
     assert "robometer: IQM of true success 0.60 [0.00, 1.00], mean 0.60" in text
     assert "door-open 0.60 (1.00, 0.80, 0.00) 0.30 (0.50, 0.40, 0.00)" in text
     assert (
-        "1 of 3 learned runs flagged: learned return up, true success flat. Look at door-open seed 2." in text
+        "1 of 3 learned runs flagged: learned return up, true success flat. Look at door-open, seed 2."
+        in text
     )
     assert "robometer: 2.00 times the wall time of the sparse runs (median over 3 runs; 2.00 to 2.00)" in text
     assert "robometer-rl train --env metaworld/door-open-v3 --reward sparse --seed 2" in text
@@ -175,6 +176,19 @@ def test_videos_are_chosen_and_capped(tmp_path: Path) -> None:
     text = words(page(study, max_video_mb=0.0015))
     assert "Left out, so that the page stays small:" in text
     assert "videos/best.mp4: door-open, seed 0: best episode" in text
+
+
+def test_a_run_is_named_with_its_group_where_several_learn_from_the_model(tmp_path: Path) -> None:
+    study = small(tmp_path)
+    success = [0.0] * 9
+    folder = add(study, success, HACKED, shaping="delta", seed=2)
+    (folder / "videos").mkdir()
+    (folder / "videos" / "wrong.mp4").write_bytes(b"x")
+    named = ["door-open, seed 2 (robometer, progress+success)", "door-open, seed 2 (robometer, delta)"]
+    found = analyse(read_study(study), 200, 0)
+    assert sorted(map(found.name_of, found.flagged)) == sorted(named)
+    assert choose(found)[0].caption.startswith(f"{named[1]}: the failed episode")
+    assert f"Look at {'; '.join(map(found.name_of, found.flagged))}." in words(page(study))
 
 
 def test_a_missing_video_is_replaced_by_the_next_run(tmp_path: Path) -> None:

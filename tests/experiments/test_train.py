@@ -187,6 +187,15 @@ def test_ppo_in_worker_processes_with_a_normaliser(tmp_path: Path) -> None:
     assert [row["env_steps"] for row in read_rows(folder.curve)] == [100, 200]
 
 
+def test_an_agent_that_would_be_judged_again_unchanged_is_told(tmp_path: Path) -> None:
+    small = json.dumps({"n_steps": 20, "batch_size": 10, "n_epochs": 1})
+    config = replace(TINY, algo="ppo", steps=200, eval_every=50, overrides=small)
+    with pytest.warns(
+        UserWarning, match="eval_every=50 judges the same agent.* takes 100 env.*--eval-every 100 or"
+    ):
+        carry_out(config, tmp_path)
+
+
 def test_the_best_agent_keeps_the_normaliser_that_it_was_judged_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
