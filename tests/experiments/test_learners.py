@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from stable_baselines3.common.vec_env import VecEnv
 
-from robometer_rl.experiments.learners import make_learner
+from robometer_rl.experiments.learners import hyperparameters, make_learner
 from robometer_rl.experiments.runs import RunConfig
 from robometer_rl.experiments.train_worlds import training_envs
 
@@ -66,3 +66,8 @@ def test_noise_of_one_action_leaves_the_others_alone(venv: VecEnv) -> None:
 def test_noise_with_other_options_is_refused(options: str, words: str, venv: VecEnv) -> None:
     with pytest.raises(ValueError, match=words):
         make_learner(with_noise(options), venv, "cpu")
+
+
+def test_an_unknown_hyperparameter_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"'gama' is not in sac.yaml; choose from .*gamma"):
+        hyperparameters(replace(PLAIN, overrides='{"gama": 0.9}'))
