@@ -79,7 +79,8 @@ class RunConfig:
     shaping: Mode = "progress+success"
     """How scores become the learned reward."""
     model: str = "compact"
-    """Reward model of `reward=robometer`: a name, a checkpoint folder or `package.module:Factory`."""
+    """Reward model of `reward=robometer`: a name, a checkpoint folder or `package.module:Factory`. `{seed}`
+    in it stands for the run's seed, so that each seed of a study can have a model that was fitted for it."""
     action_repeat: int = 5
     """Environment steps per decision."""
     action_scale: float = 1.0
@@ -136,6 +137,11 @@ class RunConfig:
             return json.loads(self.overrides)
         except json.JSONDecodeError as error:
             raise ValueError(f"overrides={self.overrides!r} is not JSON: {error}") from error
+
+    @property
+    def reward_model(self) -> str:
+        """The spec of the reward model, `{seed}` filled in."""
+        return self.model.replace("{seed}", str(self.seed))
 
     @property
     def run_id(self) -> str:

@@ -125,7 +125,7 @@ def _begin(command: TrainCommand, folder: RunFolder) -> tuple[BaseAlgorithm, Jou
     before, now = state.get("weights", ""), _weights(config)
     if before != now:
         raise ValueError(
-            f"{folder.path} was begun with other weights of the reward model {config.model!r} "
+            f"{folder.path} was begun with other weights of the reward model {config.reward_model!r} "
             f"({before or 'unknown'}, now {now}): remove the folder to begin again"
         )
     agent.set_random_seed(config.seed + 1_000_003 * int(state["sessions"]))
@@ -191,7 +191,7 @@ def _threshold(env: Any) -> float:
 
 
 def _weights(config: RunConfig) -> str:
-    return weights_id(config.model) if config.reward == "robometer" else ""
+    return weights_id(config.reward_model) if config.reward == "robometer" else ""
 
 
 def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, agent: BaseAlgorithm) -> Result:

@@ -97,7 +97,7 @@ def training_envs(
         venv = VecRobometerReward(
             venv,
             get_task(config.env).sentence,
-            config.model,
+            config.reward_model,
             shaping=config.shaping,
             gamma=float(values["gamma"]),
             score_every=config.score_every,
@@ -121,7 +121,7 @@ def judging_env(config: RunConfig) -> gym.Env[Any, Any]:
     env = _world(config)
     if config.reward != "robometer":
         return env
-    return RobometerReward(env, get_task(config.env).sentence, config.model, shaping=config.shaping)
+    return RobometerReward(env, get_task(config.env).sentence, config.reward_model, shaping=config.shaping)
 
 
 def ground_truth(config: RunConfig) -> dict[str, float | bool]:
