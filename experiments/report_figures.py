@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "draw_profiles",
     "draw_returns",
     "draw_tasks",
+    "fold",
 ]
 
 # Hue by reward, lightness by group within it: told apart without colour vision by lightness and marker.
@@ -51,6 +52,24 @@ Curve = tuple[Floats, Interval]
 def colour_of(group: Group) -> str:
     """The colour of a group, the same in every figure and table."""
     return _COLOURS[group.reward][group.variant % 6]
+
+
+def fold(label: str, width: int) -> str:
+    """Breaks a label into lines.
+
+    Args:
+        label: Its own line breaks stay.
+        width: Letters of a line; a part that is longer has a line of its own.
+
+    Returns:
+        The label, broken behind blanks, slashes and underscores only: the name of a model has no blank.
+    """
+    lines = [""]
+    for part in re.split(r"(?<=[ /_\n])", label):
+        if lines[-1].endswith("\n") or (lines[-1] and len(lines[-1] + part.rstrip()) > width):
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _marker(group: Group) -> str:
@@ -106,7 +125,7 @@ def _legend(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> No
     """One legend above all panels: on the curves it would hide some."""
     width = figure.get_figwidth()
     columns = _columns(labels, width)
-    shown = [fill(label, int(13 * (width / columns - 0.6))) for label in labels]
+    shown = [fold(label, int(13 * (width / columns - 0.6))) for label in labels]
     figure.legend(handles, shown, frameon=False, loc="outside upper left", ncols=columns)
 
 
@@ -125,7 +144,7 @@ def _panels(count: int, height: float, labels: Sequence[str]) -> tuple[Figure, l
 
 def draw_intervals(aggregates: Sequence[Aggregate]) -> bytes:
     """IQM and mean of final true success, one row a group, with their intervals."""
-    labels = [fill(one.label, 28) for one in aggregates]
+    labels = [fold(one.label, 28) for one in aggregates]
     figure = _figure(
         _HALF, 1.0 + 0.3 * len(aggregates) + 0.16 * sum(label.count("\n") + 1 for label in labels)
     )
@@ -269,5 +288,5 @@ def draw_alarms(runs: Mapping[str, Run]) -> bytes:
         _plain(above, ylabel="learned return")
         _plain(below, ylabel="true success", xlabel="environment steps", ylim=(-0.06, 1.06))
         _thousands(below)
-        above.set_title(name.replace(" (", "\n("), fontsize=10, loc="left")
+        above.set_title(fold(name.replace(" (", "\n("), 28), fontsize=10, loc="left")
     return _png(figure)
