@@ -46,9 +46,9 @@ def make_env(
 
 def _adapter(suite: str) -> type[RobotEnv]:
     if suite == "metaworld":
-        from .metaworld import MetaWorldEnv
+        from .suites.metaworld import MetaWorldEnv
 
         return MetaWorldEnv
-    from .robosuite import RobosuiteEnv
+    from .suites.robosuite import RobosuiteEnv
 
     return RobosuiteEnv

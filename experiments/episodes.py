@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robometer_rl.envs.extras import naming_extras
-from robometer_rl.envs.robosuite_scenes import SCENES
+from robometer_rl.envs.suites.robosuite_scenes import SCENES
 
 with naming_extras():
     import h5py

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from robometer_rl.rewards.loading import load_reward_model
     from robometer_rl.rewards.protocol import RewardModel, RewardStream, Scores
 
-    from .relabelling import Relabelled, relabel
-    from .rules import RewardConfig
-    from .sb3 import VecRobometerReward
-    from .sb3_buffer import RobometerDictReplayBuffer, RobometerReplayBuffer
-    from .scorer import UnseenWorldWarning
-    from .shaping import ShapingConfig
-    from .share import ShareFrames
-    from .vector import RobometerVectorReward
-    from .workers import WorkerDiedError
-    from .wrapper import RobometerReward
+    from .scoring.episode_state import RewardConfig
+    from .scoring.model_streams import UnseenWorldWarning
+    from .scoring.relabel import Relabelled, relabel
+    from .scoring.shaping import ShapingConfig
+    from .subenvs.share_frames import ShareFrames
+    from .subenvs.workers import WorkerDiedError
+    from .wrappers.sb3 import VecRobometerReward
+    from .wrappers.sb3_replay import RobometerDictReplayBuffer, RobometerReplayBuffer
+    from .wrappers.single import RobometerReward
+    from .wrappers.vector import RobometerVectorReward
 
 __all__ = [
     "Relabelled",
@@ -53,23 +53,23 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Relabelled": "robometer_rl.relabelling",
-    "RewardConfig": "robometer_rl.rules",
+    "Relabelled": "robometer_rl.scoring.relabel",
+    "RewardConfig": "robometer_rl.scoring.episode_state",
     "RewardModel": "robometer_rl.rewards.protocol",
     "RewardStream": "robometer_rl.rewards.protocol",
-    "RobometerDictReplayBuffer": "robometer_rl.sb3_buffer",
-    "RobometerReplayBuffer": "robometer_rl.sb3_buffer",
-    "RobometerReward": "robometer_rl.wrapper",
-    "RobometerVectorReward": "robometer_rl.vector",
+    "RobometerDictReplayBuffer": "robometer_rl.wrappers.sb3_replay",
+    "RobometerReplayBuffer": "robometer_rl.wrappers.sb3_replay",
+    "RobometerReward": "robometer_rl.wrappers.single",
+    "RobometerVectorReward": "robometer_rl.wrappers.vector",
     "Scores": "robometer_rl.rewards.protocol",
-    "ShapingConfig": "robometer_rl.shaping",
-    "ShareFrames": "robometer_rl.share",
-    "UnseenWorldWarning": "robometer_rl.scorer",
-    "VecRobometerReward": "robometer_rl.sb3",
-    "WorkerDiedError": "robometer_rl.workers",
+    "ShapingConfig": "robometer_rl.scoring.shaping",
+    "ShareFrames": "robometer_rl.subenvs.share_frames",
+    "UnseenWorldWarning": "robometer_rl.scoring.model_streams",
+    "VecRobometerReward": "robometer_rl.wrappers.sb3",
+    "WorkerDiedError": "robometer_rl.subenvs.workers",
     "load_reward_model": "robometer_rl.rewards.loading",
     "make_env": "robometer_rl.envs.make",
-    "relabel": "robometer_rl.relabelling",
+    "relabel": "robometer_rl.scoring.relabel",
 }
 
 

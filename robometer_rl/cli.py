@@ -31,22 +31,34 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
-    "score": Command("robometer_rl.score", "score a video: progress and success of a task, frame by frame"),
+    "score": Command(
+        "robometer_rl.video.score", "score a video: progress and success of a task, frame by frame"
+    ),
     "demo": Command(
-        "robometer_rl.experiments.demo", "watch expert, half-way and random episodes earn their scores"
+        "robometer_rl.experiments.examples.demo",
+        "watch expert, half-way and random episodes earn their scores",
     ),
-    "collect": Command("robometer_rl.experiments.collect", "collect trajectories of graded quality"),
+    "collect": Command("robometer_rl.experiments.collect.collect", "collect trajectories of graded quality"),
     "fit": Command(
-        "robometer_rl.experiments.fit", "train the compact reward model on collected trajectories"
+        "robometer_rl.experiments.reward_model.fit",
+        "train the compact reward model on collected trajectories",
     ),
-    "average": Command("robometer_rl.experiments.average", "average checkpoints and calibrate their mean"),
-    "evaluate": Command("robometer_rl.experiments.evaluate", "measure a reward model on held-out episodes"),
-    "train": Command("robometer_rl.experiments.train", "train an agent and judge it by true success"),
+    "average": Command(
+        "robometer_rl.experiments.reward_model.average", "average checkpoints and calibrate their mean"
+    ),
+    "evaluate": Command(
+        "robometer_rl.experiments.reward_model.evaluate", "measure a reward model on held-out episodes"
+    ),
+    "train": Command("robometer_rl.experiments.agent.train", "train an agent and judge it by true success"),
     "sweep": Command(
-        "robometer_rl.experiments.sweep", "run many trainings: tasks x rewards x seeds, resumable"
+        "robometer_rl.experiments.sweep.sweep", "run many trainings: tasks x rewards x seeds, resumable"
     ),
-    "report": Command("robometer_rl.experiments.report", "one HTML page and PNGs from a folder of runs"),
-    "bench": Command("robometer_rl.experiments.bench", "measure what a wrapped step costs, and the memory"),
+    "report": Command(
+        "robometer_rl.experiments.report.report", "one HTML page and PNGs from a folder of runs"
+    ),
+    "bench": Command(
+        "robometer_rl.experiments.bench.bench", "measure what a wrapped step costs, and the memory"
+    ),
 }
 
 

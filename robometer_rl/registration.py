@@ -92,7 +92,7 @@ def make_registered(
         )
     from robometer_rl.envs.tasks import get_task
 
-    from .wrapper import RobometerReward
+    from .wrappers.single import RobometerReward
 
     env = make_env(task_id, reward=env_reward, **options)
     return RobometerReward(env, **{"task": get_task(task_id).sentence, **dict(robometer or {})})

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from robometer_rl.experiments.runs import CURVE_COLUMNS, Result, RunConfig, RunFolder
-from robometer_rl.plots import Episode, draw_overlay
-from robometer_rl.video import write_mp4
+from robometer_rl.experiments.agent.run import CURVE_COLUMNS, Result, RunConfig, RunFolder
+from robometer_rl.video.figures import Episode, draw_overlay
+from robometer_rl.video.io import write_mp4
 
 VERSIONS = {"robometer-rl": "0.1.0", "torch": "2.13.0", "stable-baselines3": "2.9.2", "mujoco": "3.3.0"}
 TASKS = ("door-open", "door-close", "drawer-open", "window-open", "button-press-topdown", "reach", "push")

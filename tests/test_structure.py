@@ -197,7 +197,13 @@ def test_the_wheel_holds_every_module_and_data_file(installed: Path) -> None:
     wanted += [
         f"robometer_rl/{path.relative_to(ROOT)}" for path in (ROOT / "rewards/weights/compact").iterdir()
     ]
-    for pattern in ("envs/*.json", "experiments/*.css", "experiments/*.js"):
+    for pattern in (
+        "envs/*.json",
+        "experiments/report/*.css",
+        "experiments/report/*.js",
+        "experiments/sweep/studies/*.yaml",
+        "experiments/agent/hyperparameters/*.yaml",
+    ):
         wanted += [f"robometer_rl/{path.relative_to(ROOT)}" for path in ROOT.glob(pattern)]
     for path in SOURCES:
         if path.is_relative_to(ROOT / "tests"):

@@ -11,7 +11,7 @@ from .base import Expert
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..robosuite import RobosuiteEnv
+    from ..suites.robosuite import RobosuiteEnv
 
     Vector = NDArray[np.float64]
     Matrix = NDArray[np.float64]

@@ -29,7 +29,7 @@ def make_robosuite_expert(env: gym.Env[Any, Any], rng: np.random.Generator) -> E
     Raises:
         ValueError: the environment is not of robosuite, or its task has no expert.
     """
-    from ..robosuite import RobosuiteEnv
+    from ..suites.robosuite import RobosuiteEnv
 
     inner = env.unwrapped
     if not isinstance(inner, RobosuiteEnv):

@@ -8,7 +8,7 @@ import pytest
 
 from robometer_rl.envs import extras
 from robometer_rl.envs.make import make_env
-from robometer_rl.envs.metaworld import MetaWorldEnv
+from robometer_rl.envs.suites.metaworld import MetaWorldEnv
 
 REACH = "metaworld/reach-v3"
 

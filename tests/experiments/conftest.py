@@ -9,7 +9,7 @@ import pytest
 from robometer_test_episodes import TASKS, long_tokenizer, make_episode
 
 from robometer_rl.experiments.episodes import RANKS, write_episode
-from robometer_rl.experiments.fit import FitConfig
+from robometer_rl.experiments.reward_model.fit import FitConfig
 from robometer_rl.rewards.compact.checkpoint import Checkpoint, save_checkpoint
 from robometer_rl.rewards.training.sampling import SamplingConfig
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from robometer_rl.cli import main
-from robometer_rl.experiments.fit import FitConfig, fit
+from robometer_rl.experiments.reward_model.fit import FitConfig, fit
 
 WORDS = r"pip install 'robometer-rl\[train\]'"
 ROOM = "robometer_rl.experiments"

@@ -1,0 +1,133 @@
+"""The environments of a training run: those that the agent learns in, and the one that judges it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box
+from gymnasium.wrappers import TransformAction, TransformReward
+
+from robometer_rl import RobometerReward, ShareFrames, VecRobometerReward, make_env
+from robometer_rl.envs.extras import naming_extras
+from robometer_rl.envs.tasks import get_task
+
+from .algorithms import hyperparameters, restore_normaliser, split_normalize
+from .recorder import Record
+from .run import RunConfig
+
+with naming_extras():
+    from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecMonitor
+
+__all__ = ["ground_truth", "judging_env", "training_envs"]
+
+_DENSE_AT_MOST = {"metaworld": 10.0, "robosuite": 1.0}
+"""What a suite's hand-written reward pays at most in one control step."""
+
+
+def _world(config: RunConfig, seed: int | None = None) -> gym.Env[Any, Any]:
+    """The suite's environment as a run sees it, with the suite's own reward or the sparse one."""
+    env: gym.Env[Any, Any] = make_env(
+        config.env,
+        seed=seed,
+        reward="dense" if config.reward == "dense" else "sparse",
+        horizon=config.horizon,
+        action_repeat=config.action_repeat,
+    )
+    if config.hold_orientation:
+        # robosuite's action is three numbers of position, three of orientation, one of the gripper.
+        env = TransformAction(env, lambda action: np.insert(action, 3, (0, 0, 0)), Box(-1.0, 1.0, (4,)))
+    if config.action_scale != 1.0:
+        env = TransformAction(env, lambda action: action * np.float32(config.action_scale), env.action_space)
+    return env
+
+
+def _paid(config: RunConfig, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """The environment with what the agent learns from: a baseline's reward, or frames for the learned one.
+
+    The dense reward is divided by what a decision pays at most: between 0 and 1 it lies on the others' scale.
+    On Meta-World's own, 50 a decision, SAC had drawer-open at 0.15 at best in 50,000 steps; divided, at 0.55.
+    """
+    if config.reward == "robometer":
+        return ShareFrames(env)
+    if config.reward == "none":
+        return TransformReward(env, lambda reward: 0.0)
+    if config.reward == "dense":
+        most = _DENSE_AT_MOST[get_task(config.env).suite] * config.action_repeat
+        return TransformReward(env, lambda reward: float(reward) / most)
+    return env
+
+
+def _makers(config: RunConfig, session: int, record: Path | None) -> list[Callable[[], gym.Env[Any, Any]]]:
+    def maker(row: int) -> Callable[[], gym.Env[Any, Any]]:
+        def make() -> gym.Env[Any, Any]:
+            # A resumed run must not replay the start states it began with.
+            seed = config.seed + 1_000 * row + 100_000 * session
+            env = _world(config, seed)
+            if record is not None:
+                env = Record(env, record, config.env, seed, config.action_repeat)
+            return _paid(config, env)
+
+        return make
+
+    return [maker(row) for row in range(config.n_envs)]
+
+
+def training_envs(
+    config: RunConfig, session: int = 0, normaliser: Path | None = None, record: Path | None = None
+) -> VecEnv:
+    """Makes the environments that the agent learns in.
+
+    Args:
+        config: The run; with several environments they run in worker processes.
+        session: How often the run was started before.
+        normaliser: A `VecNormalize` of a checkpoint, where the learner uses one.
+        record: Folder to which the agent's episodes are written; none are without one.
+
+    Returns:
+        `VecNormalize(VecMonitor(VecRobometerReward(...)))`, without what the run does not use.
+    """
+    makers = _makers(config, session, record)
+    venv: VecEnv = DummyVecEnv(makers) if config.n_envs == 1 else SubprocVecEnv(makers)
+    values, normalize = split_normalize(hyperparameters(config))
+    if config.reward == "robometer":
+        venv = VecRobometerReward(
+            venv,
+            get_task(config.env).sentence,
+            config.reward_model,
+            shaping=config.shaping,
+            gamma=float(values["gamma"]),
+            score_every=config.score_every,
+        )
+    venv = VecMonitor(venv, info_keywords=("is_success",))
+    return venv if normalize is None else restore_normaliser(normaliser, venv, normalize)
+
+
+def judging_env(config: RunConfig) -> gym.Env[Any, Any]:
+    """Makes the separate environment in which agents are judged by true success.
+
+    Where the run learns from the reward model, its scores are taken here too, for the record; they decide
+    nothing.
+
+    Args:
+        config: The run.
+
+    Returns:
+        The environment; its `info["is_success"]` is the truth.
+    """
+    env = _world(config)
+    if config.reward != "robometer":
+        return env
+    return RobometerReward(env, get_task(config.env).sentence, config.reward_model, shaping=config.shaping)
+
+
+def ground_truth(config: RunConfig) -> dict[str, float | bool]:
+    """Every way by which ground truth enters reward or termination of a run; all 0 or False without any."""
+    return {
+        "env_weight": 1.0 if config.reward in ("sparse", "dense") else 0.0,
+        "true_success_bonus": 0.0,
+        "terminate_on_true_success": False,
+    }

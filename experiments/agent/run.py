@@ -1,0 +1,269 @@
+"""One training run as data: its configuration, its id, and the files it leaves behind.
+
+`train` writes these files, `sweep` reads whether a run is done, `report` reads the curves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from robometer_rl.envs.tasks import get_task
+from robometer_rl.scoring.shaping import Mode
+
+__all__ = [
+    "CURVE",
+    "CURVE_COLUMNS",
+    "DONE",
+    "Algorithm",
+    "Result",
+    "Reward",
+    "RunConfig",
+    "RunFolder",
+    "config_from_dict",
+]
+
+Algorithm = Literal["sac", "ppo"]
+"""Learners of Stable-Baselines3."""
+
+Reward = Literal["robometer", "sparse", "dense", "none"]
+"""What the agent learns from: the learned reward; true success, 0 or 1; the suite's own; nothing at all."""
+
+CURVE = "curve.csv"
+"""File of a run: one row of `CURVE_COLUMNS` per evaluation, by true success on a separate environment."""
+
+DONE = "result.json"
+"""File of a run that is over; it appears in one piece, so whoever sees it can read it."""
+
+CURVE_COLUMNS = (
+    "env_steps",  # environment steps, action repeats counted
+    "wall_s",  # seconds of training so far, over all sessions of the run
+    "true_success",  # share of evaluation episodes in which the task was done at the end of any decision
+    "true_success_last",  # share in which it was done at the end of the last decision
+    "env_return",  # mean return of the environment's own reward in the evaluation episodes
+    "learned_return",  # mean return of the learned reward in them; nan where there is no reward model
+    "final_progress",  # mean last progress of the reward model in them; nan likewise
+    "head_true_positive",  # evaluation frames, by success head at the threshold against the truth
+    "head_false_positive",
+    "head_true_negative",
+    "head_false_negative",
+    "train_learned_return",  # mean return the agent was trained on, over the episodes since the last row
+    "train_true_success",  # share of these training episodes in which the task was done
+    "held",  # 1 where the run stopped early as solved and the row repeats its last evaluation
+)
+"""Columns of `CURVE`; every number of an evaluation, none smoothed."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run; everything that decides its numbers is here."""
+
+    env: str = "metaworld/drawer-open-v3"
+    """Task id of the table, such as `metaworld/drawer-open-v3` or `robosuite/Lift`."""
+    algo: Algorithm = "sac"
+    """Learner."""
+    reward: Reward = "robometer"
+    """robometer: learned, no ground truth; sparse: true success, 0 or 1; dense: the suite's own, divided by
+    what a decision pays at most; none: 0."""
+    seed: int = 0
+    """Seed of environments and agent."""
+    steps: int = 100_000
+    """Environment steps, action repeats counted."""
+    shaping: Mode = "progress+success"
+    """How scores become the learned reward."""
+    model: str = "compact"
+    """Reward model of `reward=robometer`: a name, a checkpoint folder or `package.module:Factory`. `{seed}`
+    in it stands for the run's seed, so that each seed of a study can have a model that was fitted for it."""
+    action_repeat: int = 5
+    """Environment steps per decision."""
+    action_scale: float = 1.0
+    """Factor on every action, above 0 and at most 1: `1 / action_repeat` lets a repeated decision of a
+    controller of displacements, robosuite's, move as far as one step of it."""
+    hold_orientation: bool = False
+    """The hand keeps its orientation: the agent has no say over the three numbers of robosuite's action that
+    turn it. Meta-World's hand never turns."""
+    horizon: int = 150
+    """Environment steps per episode."""
+    score_every: int = 1
+    """Score each k-th decision and always the last of an episode."""
+    n_envs: int = 1
+    """Training environments; above 1 they run in worker processes."""
+    eval_every: int = 2_500
+    """Environment steps between two evaluations."""
+    eval_episodes: int = 20
+    """Episodes of an evaluation; the same start states each time."""
+    stop_when_solved: bool = False
+    """Stop after three evaluations in a row at 0.95 or more; the rest of the curve is held and marked."""
+    overrides: str = "{}"
+    """Hyperparameters of the learner that differ from its YAML, as a JSON object: '{"gamma": 0.99}'."""
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            ValueError: A field is outside its range; the message lists the valid choices.
+        """
+        task = get_task(self.env)
+        for name, choices in (("algo", Algorithm), ("reward", Reward), ("shaping", Mode)):
+            if getattr(self, name) not in get_args(choices):
+                valid = ", ".join(get_args(choices))
+                raise ValueError(f"{name}={getattr(self, name)!r} is unknown; choose one of {valid}")
+        least = {"seed": 0, "steps": 1, "action_repeat": 1, "horizon": 1, "score_every": 1}
+        least |= {"n_envs": 1, "eval_every": 1, "eval_episodes": 1}
+        for name, lowest in least.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+                raise ValueError(f"{name}={value!r} must be a whole number of at least {lowest}")
+        if not 0.0 < self.action_scale <= 1.0:
+            raise ValueError(f"action_scale={self.action_scale!r} must be above 0 and at most 1")
+        if self.hold_orientation and task.suite != "robosuite":
+            raise ValueError(
+                f"hold_orientation=True is for robosuite, whose hand turns; got env={self.env!r}"
+            )
+        if not isinstance(self.hyperparameters, dict):
+            raise ValueError(f"overrides={self.overrides!r} must be a JSON object: '{{\"gamma\": 0.99}}'")
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """The overrides as a dict."""
+        try:
+            return json.loads(self.overrides)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"overrides={self.overrides!r} is not JSON: {error}") from error
+
+    @property
+    def reward_model(self) -> str:
+        """The spec of the reward model, `{seed}` filled in."""
+        return self.model.replace("{seed}", str(self.seed))
+
+    @property
+    def run_id(self) -> str:
+        """Name and hash of the configuration: equal for equal configurations, in every process.
+
+        Only what differs from the defaults is hashed, so that a field that is added later, at a default that
+        means what was before, leaves the ids of earlier runs as they are.
+        """
+        changed = {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if getattr(self, item.name) != item.default
+        }
+        text = json.dumps(changed, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        task = self.env.rsplit("/", 1)[-1]
+        return f"{task}-{self.algo}-{self.reward}-s{self.seed}-{digest}"
+
+
+def config_from_dict(values: Mapping[str, Any]) -> RunConfig:
+    """Builds a configuration from data.
+
+    Args:
+        values: Fields of `RunConfig`; what is missing takes its default.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ValueError: A key is no field, or a value is outside its range.
+    """
+    known = [field.name for field in fields(RunConfig)]
+    for key in values:
+        if key not in known:
+            from difflib import get_close_matches
+
+            close = get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"unknown key {key!r}; choose from {', '.join(known)}{hint}")
+    return RunConfig(**values)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `result.json` holds."""
+
+    run_id: str
+    """Id of the configuration."""
+    env_steps: int
+    """Environment steps that were made; fewer than asked where the run stopped as solved."""
+    wall_s: float
+    """Seconds of training and evaluation, over all sessions of the run."""
+    solved: bool
+    """Whether three evaluations in a row were at 0.95 or more."""
+    best_true_success: float
+    """Best evaluation by true success."""
+    final_true_success: float
+    """Last evaluation, done at the end of any decision."""
+    final_true_success_last: float
+    """Last evaluation, done at the end of the last decision."""
+    ground_truth: dict[str, float | bool]
+    """Every way by which ground truth entered reward or termination of training."""
+    command: str
+    """The command that repeats the run."""
+    versions: dict[str, str]
+    """Packages and their versions."""
+    machine: str
+    """Processor."""
+    sessions: int
+    """How often the run was started, 1 where it was never interrupted."""
+    weights: str = ""
+    """Which weights the reward model had, see `rewards.weights_id`; empty without a reward model."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run, `DIR/<run id>/`."""
+
+    path: Path
+    """The folder."""
+
+    @property
+    def config(self) -> Path:
+        """`config.json`: the fields of `RunConfig`."""
+        return self.path / "config.json"
+
+    @property
+    def curve(self) -> Path:
+        """`curve.csv`, see `CURVE`."""
+        return self.path / CURVE
+
+    @property
+    def result(self) -> Path:
+        """`result.json`, there once the run is done, with the keys of `Result`."""
+        return self.path / DONE
+
+    @property
+    def checkpoint(self) -> Path:
+        """Folder of the last checkpoint; gone once the run is done."""
+        return self.path / "checkpoint"
+
+    @property
+    def videos(self) -> Path:
+        """Folder of `best.mp4` and `wrong.mp4`: the best episode, and the failure that was paid most."""
+        return self.path / "videos"
+
+    @property
+    def best_model(self) -> Path:
+        """The agent at its best evaluation by true success, an SB3 archive."""
+        return self.path / "best_model.zip"
+
+    @property
+    def best_normaliser(self) -> Path:
+        """The `VecNormalize` that goes with `best_model`, where the learner uses one."""
+        return self.path / "best_model_normaliser.pkl"
+
+    @property
+    def done(self) -> bool:
+        """Whether the run is over."""
+        return self.result.is_file()
+
+    def read_config(self) -> RunConfig:
+        """Returns the configuration that the folder belongs to.
+
+        Raises:
+            ValueError: The file does not describe a run.
+        """
+        return config_from_dict(json.loads(self.config.read_text()))

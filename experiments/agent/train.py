@@ -1,0 +1,243 @@
+"""One training run: `robometer-rl train --env metaworld/drawer-open-v3 --reward robometer --seed 0`.
+
+The run lies in `OUT/<run id>/`. Started again with the same command it goes on from its last checkpoint,
+however it ended; a run that is done is only reported. Exit status 0: done; 2: wrong input; 130: asked to
+stop, and resumable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from robometer_rl import RobometerReward
+from robometer_rl.envs.extras import naming_extras
+from robometer_rl.rewards import weights_id
+
+from ..common.files import write_json
+from ..common.provenance import processor, versions
+from .algorithms import hyperparameters, load_best, load_checkpoint, make_learner, normalisation
+from .callback import Coach, Journal, Stop, solved, write_curve
+from .environments import ground_truth, judging_env, training_envs
+from .run import Result, RunConfig, RunFolder, config_from_dict
+from .videos import draw_videos
+
+with naming_extras():
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.logger import configure
+
+__all__ = ["TrainCommand", "command_of", "main", "train"]
+
+INTERRUPTED = 130
+_PACKAGES = (
+    "robometer-rl", "torch", "stable-baselines3", "gymnasium", "mujoco", "metaworld", "robosuite", "numpy",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainCommand:
+    """A run, and where and how it is carried out."""
+
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
+    """The run itself."""
+    out: Path = Path("runs")
+    """Folder of runs."""
+    checkpoint_every: int = 10_000
+    """Environment steps between two checkpoints."""
+    device: str = "cpu"
+    """Device of the agent; the reward model's is part of `model`."""
+    threads: int = 1
+    """Threads of torch."""
+    videos: bool = True
+    """Draw the best episode and the failure that was paid most, once the run is done."""
+    record: Path | None = None
+    """Folder for every other episode that the agent learns from; `robometer-rl fit` reads them."""
+    wandb: str | None = None
+    """Project of Weights & Biases to log to besides CSV and TensorBoard; needs `pip install wandb`."""
+
+
+def command_of(config: RunConfig) -> list[str]:
+    """The words after `robometer-rl` that repeat a run.
+
+    Args:
+        config: The run.
+
+    Returns:
+        `train` and the options that differ from their defaults.
+    """
+    words = ["train"]
+    for item in fields(RunConfig):
+        value = getattr(config, item.name)
+        if value == item.default:
+            continue
+        flag = f"--{item.name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        else:
+            words += [flag, str(value)]
+    return words
+
+
+def _open_folder(folder: RunFolder, config: RunConfig) -> None:
+    """Makes the folder of a run, or checks that it is this run's."""
+    if not folder.config.exists():
+        write_json(folder.config, asdict(config))
+        return
+    there = json.loads(folder.config.read_text())
+    if config_from_dict(there) != config:
+        differs = [name for name, value in asdict(config).items() if there.get(name) != value]
+        raise ValueError(
+            f"{folder.path} holds another run: it differs in {', '.join(differs)}; choose another --out"
+        )
+
+
+def _warn_if_judged_twice(config: RunConfig) -> None:
+    """Warns where evaluations outnumber updates: some judge an agent that was judged before."""
+    values = hyperparameters(config)
+    if "n_steps" not in values:  # a learner that updates every few decisions, such as SAC
+        return
+    update = int(values["n_steps"]) * config.n_envs * config.action_repeat
+    if config.steps // config.eval_every > config.steps // update + 1:
+        warnings.warn(
+            f"eval_every={config.eval_every} judges the same agent more than once: an update of "
+            f"{config.algo.upper()} takes {update} environment steps (n_steps x n_envs x action_repeat); "
+            f"choose --eval-every {update} or more",
+            stacklevel=3,
+        )
+
+
+def _begin(command: TrainCommand, folder: RunFolder) -> tuple[BaseAlgorithm, Journal]:
+    """Makes a new agent, or takes the one of the last checkpoint."""
+    config = command.run
+    make_envs = partial(training_envs, config, record=command.record)
+    loaded = load_checkpoint(folder.checkpoint, config, make_envs, command.device)
+    if loaded is None:
+        return make_learner(config, make_envs(), command.device), Journal(weights=_weights(config))
+    agent, state = loaded
+    before, now = state.get("weights", ""), _weights(config)
+    if before != now:
+        raise ValueError(
+            f"{folder.path} was begun with other weights of the reward model {config.reward_model!r} "
+            f"({before or 'unknown'}, now {now}): remove the folder to begin again"
+        )
+    agent.set_random_seed(config.seed + 1_000_003 * int(state["sessions"]))
+    print(f"going on from {agent.num_timesteps * config.action_repeat} environment steps", flush=True)
+    return agent, Journal(state["rows"], state["wall_s"], state["sessions"], state["best"], now)
+
+
+def train(command: TrainCommand) -> Result | None:
+    """Carries out a run, from the beginning or from its last checkpoint.
+
+    Args:
+        command: What to run, and where.
+
+    Returns:
+        The result, or None where the run was asked to stop and has made a checkpoint.
+
+    Raises:
+        ValueError: The folder belongs to another run, or hyperparameters are unknown.
+        OSError: A checkpoint could not be written; the previous one stands.
+    """
+    import torch
+
+    config = command.run
+    folder = RunFolder(command.out / config.run_id)
+    _open_folder(folder, config)
+    if folder.done:
+        return Result(**json.loads(folder.result.read_text()))
+    _warn_if_judged_twice(config)
+    torch.set_num_threads(command.threads)
+    stop = Stop()
+    env = judging_env(config)
+    with stop.listening():
+        agent, journal = _begin(command, folder)
+        _log(agent, command, folder)
+        coach = Coach(config, folder, env, journal, stop, lambda: _threshold(env), command.checkpoint_every)
+        decisions = -(-config.steps // config.action_repeat)
+        if agent.num_timesteps < decisions:
+            agent.learn(decisions - agent.num_timesteps, coach, reset_num_timesteps=False)
+        finished = stop.asked is None
+        if finished:
+            result = _finish(command, folder, coach, env, agent)
+    agent.get_env().close()  # type: ignore[union-attr]  # a learner always has its environments
+    env.close()
+    return result if finished else None
+
+
+def _log(agent: BaseAlgorithm, command: TrainCommand, folder: RunFolder) -> None:
+    if command.wandb is not None:
+        try:
+            import wandb
+        except ModuleNotFoundError as error:
+            raise ImportError("--wandb needs Weights & Biases: pip install wandb") from error
+        # Before the first TensorBoard writer: it mirrors only those that are opened later.
+        wandb.init(
+            project=command.wandb, id=command.run.run_id, resume="allow", sync_tensorboard=True,
+            config=asdict(command.run),
+        )  # fmt: skip
+    agent.set_logger(configure(str(folder.path / "tensorboard"), ["tensorboard"]))
+
+
+def _threshold(env: Any) -> float:
+    return float(env.success_threshold) if isinstance(env, RobometerReward) else float("nan")
+
+
+def _weights(config: RunConfig) -> str:
+    return weights_id(config.reward_model) if config.reward == "robometer" else ""
+
+
+def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, agent: BaseAlgorithm) -> Result:
+    """Holds the curve of a solved run, draws the videos, and writes the result last."""
+    config, rows = command.run, coach.journal.rows
+    reached, wall = coach.env_steps, coach.wall_s
+    early = config.stop_when_solved and solved(rows)
+    while early and rows[-1]["env_steps"] + config.eval_every <= config.steps:
+        rows.append({**rows[-1], "env_steps": rows[-1]["env_steps"] + config.eval_every, "held": 1})
+    write_curve(folder.curve, rows)
+    if command.videos and isinstance(env, RobometerReward) and folder.best_model.exists():
+        best = load_best(folder, agent, command.device)
+        draw_videos(folder.videos, best, (agent, normalisation(agent)), env, config.eval_episodes)
+    last = rows[-1]
+    result = Result(
+        run_id=config.run_id,
+        env_steps=reached,
+        wall_s=round(wall, 1),
+        solved=solved(rows),
+        best_true_success=coach.journal.best,
+        final_true_success=last["true_success"],
+        final_true_success_last=last["true_success_last"],
+        ground_truth=ground_truth(config),
+        command=" ".join(["robometer-rl", *command_of(config)]),
+        versions=versions(_PACKAGES),
+        machine=f"{processor()}, {os.cpu_count()} cores",
+        sessions=coach.journal.sessions + 1,
+        weights=coach.journal.weights,
+    )
+    write_json(folder.result, asdict(result))
+    shutil.rmtree(folder.checkpoint, ignore_errors=True)
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train one agent and judge it by true success; the last line is the result as JSON."""
+    command = tyro.cli(TrainCommand, args=argv, description=main.__doc__)
+    print(f"run {command.run.run_id} in {command.out / command.run.run_id}", flush=True)
+    result = train(command)
+    if result is None:
+        print("stopped; the same command goes on from here", flush=True)
+        return INTERRUPTED
+    print(json.dumps(asdict(result)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,399 @@
+"""Collects episodes of graded quality: `robometer-rl collect --out data/train`.
+
+Every episode is a file of its own, written whole or not at all, so a run that was stopped goes on where it
+was: files that exist are skipped. What could not be made is listed in `manifest.json`. The same options give
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from ..episodes import episode_path, list_episodes, write_episode
+
+_KEPT_STUDIOS = 1
+"""How many environments a worker keeps open: chunks come sorted by task, so one is enough."""
+
+
+_UNLASTING = ("robosuite/Lift", "metaworld/reach-v3", "metaworld/door-open-v3", "metaworld/stick-push-v3")
+"""Tasks whose success is over when the hand leaves (a lifted cube, a door that swings back)."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Episodes of each kind, for each task."""
+
+    success: int = 40
+    """The expert at any speed, with pauses."""
+    noisy_success: int = 20
+    """The expert under strong noise and after detours."""
+    near_miss: int = 16
+    """Stops at 80 to 95% of the way."""
+    stalled: int = 24
+    """Stops at 35 to 60% of the time, or at 15 to 70% of the object's way."""
+    undone: int = 12
+    """Goes some way and takes it back."""
+    random: int = 16
+    """Random motion, hardly any, or none."""
+    other_task: int = 20
+    """The behaviour of another task in this task's world, or the hand going elsewhere."""
+    mime: int = 24
+    """The expert's motion beside or above the object, which stays; the hand ends where the expert's does."""
+    returned: int = 12
+    """The expert does the task, then its hand goes back to where it began."""
+    cornered: int = 24
+    """The arm runs into corners of its room and stays there, often before the object."""
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """What to collect, and where to."""
+
+    out: Path = Path("data/train")
+    """Folder of the data set."""
+    tasks: tuple[str, ...] = ()
+    """Task ids, such as metaworld/drawer-open-v3; none means all of the split."""
+    split: Literal["train", "unseen", "other"] = "train"
+    """Split of the tasks where none are named: train, unseen or other."""
+    counts: Counts = field(default_factory=Counts)
+    """Episodes of each kind for each task."""
+    scale: float = 1.0
+    """Multiplies all counts; at least one episode stays of each kind that has any."""
+    seed_start: int = 0
+    """First seed of each kind; another range gives other episodes (held out: 100000, validation: 200000)."""
+    workers: int = 0
+    """Processes; 0 is one per core."""
+    frame_every: int = 2
+    """Control steps between two frames."""
+    image_size: int = 96
+    """Side of a frame in pixels."""
+    max_steps: int = 250
+    """Most control steps in an episode."""
+    tries: int = 8
+    """How often an episode may come out wrong before it is given up and listed in the manifest."""
+    chunk: int = 8
+    """Episodes in one job of a worker."""
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that make no sense before a worker meets them."""
+        least = {
+            "seed_start": 0,
+            "workers": 0,
+            "frame_every": 1,
+            "image_size": 16,
+            "max_steps": 20,
+            "tries": 1,
+            "chunk": 1,
+        }
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f"{name} should be at least {bound}, got {getattr(self, name)}")
+        if not 0.0 < self.scale < float("inf"):
+            raise ValueError(f"scale should be a positive number, got {self.scale}")
+
+
+@dataclass(frozen=True)
+class Order:
+    """One episode to produce.
+
+    Attributes:
+        task: Task id.
+        kind: Kind of episode.
+        seed: Seed within the kind.
+    """
+
+    task: str
+    kind: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of an order.
+
+    Attributes:
+        order: The order.
+        refusals: Why tries were refused.
+        made: Whether the file exists now.
+        frames: Frames in it.
+        seconds: Time spent, tries included.
+    """
+
+    order: Order
+    refusals: tuple[str, ...]
+    made: bool
+    frames: int
+    seconds: float
+
+
+def orders(config: CollectConfig, tasks: Sequence[str]) -> list[Order]:
+    """All episodes of a data set, sorted so that those of one task follow each other.
+
+    Args:
+        config: What to collect.
+        tasks: Task ids.
+
+    Returns:
+        One order per episode.
+    """
+    wanted = [
+        (kind.name, max(1, round(config.scale * count)))
+        for kind in fields(config.counts)
+        if (count := getattr(config.counts, kind.name)) > 0
+    ]
+    return [
+        Order(task, kind, config.seed_start + index)
+        for task in tasks
+        for kind, count in wanted
+        if kind != "returned" or task not in _UNLASTING
+        for index in range(count)
+    ]
+
+
+def task_ids(config: CollectConfig) -> list[str]:
+    """The tasks to collect; the slow suite first, so that no worker idles at the end.
+
+    Args:
+        config: What to collect.
+
+    Returns:
+        Task ids.
+
+    Raises:
+        ValueError: A task or split is unknown.
+    """
+    from robometer_rl.envs.tasks import get_task, list_tasks
+
+    chosen = [get_task(name) for name in config.tasks] if config.tasks else list_tasks(split=config.split)
+    return [task.id for task in sorted(chosen, key=lambda task: (task.suite != "robosuite", task.id))]
+
+
+def collect(config: CollectConfig) -> list[Order]:
+    """Collects a data set, or what is missing of it.
+
+    Args:
+        config: What to collect, and where to.
+
+    Returns:
+        The orders that no try fulfilled; they are in the manifest too.
+
+    Raises:
+        ValueError: A task or an option is wrong, or the folder's episodes have frames of another kind.
+    """
+    names = task_ids(config)
+    _refuse_other_frames(config)
+    everything = orders(config, names)
+    config.out.mkdir(parents=True, exist_ok=True)
+    missing = [order for order in everything if not _path(config, order).exists()]
+    print(
+        f"{len(everything)} episodes of {len(names)} tasks in {config.out}: "
+        f"{len(everything) - len(missing)} exist"
+    )
+    began = time.perf_counter()
+    reports = _fulfil(config, missing)
+    return _summarise(config, reports, time.perf_counter() - began)
+
+
+def _refuse_other_frames(config: CollectConfig) -> None:
+    """Keeps episodes of different frames out of one folder: nothing in the files' names tells them apart."""
+    path = config.out / "manifest.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    for run in before.get("runs", []):
+        for name in ("frame_every", "image_size", "max_steps"):
+            now = getattr(config, name)
+            then = run.get(name, now)
+            if then != now:
+                raise ValueError(
+                    f"{config.out} was collected with {name} {then}, now {name} is {now}: "
+                    "give the old value, or another --out"
+                )
+
+
+def _path(config: CollectConfig, order: Order) -> Path:
+    return episode_path(config.out, order.task, order.kind, order.seed)
+
+
+def _chunks(missing: Sequence[Order], size: int) -> Iterator[tuple[Order, ...]]:
+    """Cuts the orders into jobs of one task each."""
+    job: list[Order] = []
+    for order in missing:
+        if job and (len(job) == size or order.task != job[0].task):
+            yield tuple(job)
+            job = []
+        job.append(order)
+    if job:
+        yield tuple(job)
+
+
+def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[Report]:
+    """Hands the orders to the workers and waits, with a progress bar."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    if not missing:
+        return []
+    _one_thread_each()
+    reports: list[Report] = []
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    pool = ProcessPoolExecutor(
+        config.workers or os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn")
+    )
+    with pool, Progress(*columns) as bar:
+        line = bar.add_task("episodes", total=len(missing))
+        jobs: list[Future[list[Report]]] = [
+            pool.submit(_run_job, config, job) for job in _chunks(missing, config.chunk)
+        ]
+        try:
+            for job in as_completed(jobs):
+                done = job.result()
+                reports += done
+                bar.update(line, advance=len(done), description=done[-1].order.task)
+        except BaseException:
+            # Leaving the pool shuts it down again and would forget that waiting jobs are cancelled: wait.
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return reports
+
+
+def _one_thread_each() -> None:
+    """Keeps each worker on its own core: numeric libraries and software renderers start a thread per core."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("LP_NUM_THREADS", "0")
+
+
+_studios: dict[str, Any] = {}
+"""The studios that this worker holds open, by what they were built with; see `_KEPT_STUDIOS`."""
+
+
+def _run_job(config: CollectConfig, job: tuple[Order, ...]) -> list[Report]:
+    """Fulfils the orders of one job; runs in a worker."""
+    studio = _studio(config, job[0].task)
+    return [_fulfil_one(config, studio, order) for order in job]
+
+
+def _fulfil_one(config: CollectConfig, studio: Any, order: Order) -> Report:
+    began = time.perf_counter()
+    take = studio.produce(order.kind, order.seed)
+    if take.episode is not None:
+        write_episode(config.out, take.episode)
+    return Report(
+        order=order,
+        refusals=take.refusals,
+        made=take.episode is not None,
+        frames=0 if take.episode is None else len(take.episode.frames),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _studio(config: CollectConfig, task: str) -> Any:
+    """The studio of a task, kept open between jobs: building a world takes longer than an episode."""
+    from robometer_rl.envs.experts import make_expert
+    from robometer_rl.envs.make import make_env
+
+    from .generator import Studio
+    from .rollout import horizon
+
+    key = f"{task} {config.frame_every} {config.image_size} {config.max_steps} {config.tries}"
+    if key not in _studios:
+        while len(_studios) >= _KEPT_STUDIOS:
+            _studios.pop(next(iter(_studios))).close()
+        env = make_env(task, horizon=horizon(config.max_steps), image_size=config.image_size)
+        _studios[key] = Studio(env, make_expert, config.frame_every, config.max_steps, config.tries)
+    return _studios[key]
+
+
+def _write_manifest(config: CollectConfig, failed: Sequence[Report]) -> None:
+    """Adds this run to the manifest: its options, what is in the folder now, what could not be made."""
+    path = config.out / "manifest.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    runs = before.get("runs", [])
+    lasting = json.loads(json.dumps(_lasting(config)))
+    if lasting not in runs:
+        runs = [*runs, lasting]
+    now = [{**asdict(report.order), "refusals": list(report.refusals)} for report in failed]
+    again = {_key(entry) for entry in now}
+    kept = [
+        entry
+        for entry in before.get("not_made", [])
+        if _key(entry) not in again and not _path(config, Order(*_key(entry))).exists()
+    ]
+    made = Counter(
+        f"{file.parent.relative_to(config.out)} {file.stem.rpartition('-')[0]}"
+        for file in list_episodes(config.out)
+    )
+    manifest = {"runs": runs, "made": dict(made), "not_made": sorted(kept + now, key=_key)}
+    part = config.out / ".manifest.json.part"
+    part.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def _key(entry: dict[str, Any]) -> tuple[str, str, int]:
+    """What a manifest entry is about: task, kind, seed."""
+    return entry["task"], entry["kind"], entry["seed"]
+
+
+def _summarise(config: CollectConfig, reports: Sequence[Report], seconds: float) -> list[Order]:
+    """Writes the manifest, prints rates and what is missing."""
+    failed = [report for report in reports if not report.made]
+    _write_manifest(config, failed)
+    made = len(reports) - len(failed)
+    frames = sum(report.frames for report in reports)
+    if made:
+        tries = sum(len(report.refusals) for report in reports)
+        print(
+            f"made {made} episodes, {frames} frames in {seconds:.0f} s: {made / seconds:.2f} episodes/s, "
+            f"{frames / seconds:.0f} frames/s; {tries} tries refused"
+        )
+    for (task, kind), count in sorted(
+        Counter((report.order.task, report.order.kind) for report in failed).items()
+    ):
+        why = next(
+            report.refusals[-1] for report in failed if (report.order.task, report.order.kind) == (task, kind)
+        )
+        print(f"NOT MADE: {count} of {task} {kind}; the last try: {why}")
+    return [report.order for report in failed]
+
+
+def _lasting(config: CollectConfig) -> dict[str, Any]:
+    """The options that shape the data: not where it lies, nor how many processes made it."""
+    return {key: value for key, value in asdict(config).items() if key not in ("out", "workers", "chunk")}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Reads the options and collects.
+
+    Args:
+        argv: Words of the command line; None takes them from `sys.argv`.
+
+    Returns:
+        0 if every episode was made, else 1.
+    """
+    import tyro
+
+    return 1 if collect(tyro.cli(CollectConfig, args=argv)) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,398 @@
+"""`robometer-rl fit`: train the compact reward model on collected episodes.
+
+Reads top to bottom, from episodes over batches to a calibrated checkpoint; resumes from the last saved state.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from robometer_rl.envs.extras import naming_extras
+from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from robometer_rl.rewards.compact.configuration import CompactConfig
+from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
+from robometer_rl.rewards.compact.runtime import CompactReward
+from robometer_rl.rewards.compact.text import TaskTokenizer
+from robometer_rl.rewards.training.augment import AugmentConfig
+from robometer_rl.rewards.training.sampling import BatchSampler, SamplingConfig, TaskText, TrainingEpisode
+from robometer_rl.rewards.training.step import WordNoise, batch_losses, warn_if_emulated
+from robometer_rl.rewards.training.words import distil_word_table, teacher_folder
+
+from ..episodes import Episode, list_episodes
+from .calibration import calibrate, load_validation, validation_episodes
+from .dataset import fingerprint, read_episodes, read_sentences, refuse_unseen, task_texts
+from .evaluate import evaluate
+from .labels import label_all
+
+__all__ = ["FitConfig", "fit", "learning_rate_at", "main"]
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """A training run."""
+
+    data: Path = Path("data/train")
+    """Training episodes, from `robometer-rl collect`."""
+    validation: Path = Path("data/validation")
+    """Episodes for the evaluation on the way and the success threshold; never trained on. Optional with
+    --sentences: the threshold then stays that of --start, or 0.5."""
+    out: Path = Path("runs/compact")
+    """Where state, logs and the checkpoint go."""
+    start: Path | None = None
+    """Checkpoint folder to start from, e.g. to fit the bundled model on a few demonstrations."""
+    sentences: Path | None = None
+    """JSON with sentences of tasks outside the table: {"suite/task": ["canonical", "paraphrase", ...]}."""
+    allow_unseen: bool = False
+    """Train on tasks of the unseen split too, which are then no test of generalisation any more."""
+    steps: int = 4000
+    """Optimiser steps."""
+    seed: int = 0
+    """Seed of weights, batches, augmentation."""
+    learning_rate: float = 1e-3
+    """Peak learning rate of AdamW."""
+    warmup: int = 200
+    """Steps of linear warm-up, then cosine to a fiftieth."""
+    weight_decay: float = 0.05
+    """On matrices and kernels only."""
+    grad_clip: float = 1.0
+    """Largest gradient norm."""
+    ema: float = 0.998
+    """Decay of the moving average of the weights, which is what is evaluated and saved."""
+    success_negative_below: float = 1.0
+    """In a success, frames from this progress up to the success get no success label. Robometer leaves out
+    those from 0.5 up to its success cutoff. Here the simulator tells success exactly, so by default (1) every
+    frame has a label: a head that is not told where the end is fires early."""
+    preference: bool = True
+    """Train by preference too; without it the model is the progress-only one of the ablation."""
+    device: str = "cpu"
+    """torch device."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the large products; bfloat16 takes half the time where the processor has it (AVX512-BF16, AMX),
+    and many times float32's where it has not."""
+    threads: int = 0
+    """CPU threads; 0 leaves torch's choice."""
+    save_every: int = 200
+    """Steps between saved states."""
+    evaluate_every: int = 1000
+    """Steps between evaluations on validation episodes."""
+    evaluate_episodes: int = 2
+    """Episodes per task and kind in these evaluations."""
+    false_positives: float = 0.02
+    """Share of failed validation episodes that may reach the calibrated success threshold."""
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    """The batches."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """The random views."""
+    noise: WordNoise = field(default_factory=WordNoise)
+    """Noise on the task words."""
+
+
+def _load(
+    config: FitConfig, run: _Run, console: Console
+) -> tuple[list[TrainingEpisode], dict[str, TaskText]]:
+    """The training episodes with their labels, and the texts of their tasks."""
+    own = {} if config.sentences is None else read_sentences(config.sentences, run.tokenizer)
+    recorded = read_episodes(list_episodes(config.data), run.network.config.image_size, console)
+    texts = task_texts({episode.task for episode in recorded}, own)
+    if not config.allow_unseen:
+        refuse_unseen(texts)
+    episodes = label_all(recorded, texts, config.success_negative_below)
+    frames = sum(len(e.frames) for e in episodes)
+    console.print(f"{len(episodes)} episodes, {frames} frames, {len(texts)} tasks")
+    return episodes, texts
+
+
+def _starting_point(config: FitConfig) -> Checkpoint:
+    if config.start is not None:
+        return load_checkpoint(config.start)
+    sizes = CompactConfig()
+    network = CompactRewardNetwork(sizes)
+    network.get_buffer("word_table").copy_(distil_word_table(sizes.word_size))
+    return Checkpoint(network, TaskTokenizer(teacher_folder() / "tokenizer.json", sizes.max_words))
+
+
+def learning_rate_at(step: int, config: FitConfig) -> float:
+    """Linear warm-up, then cosine from the peak to a fiftieth of it."""
+    if step < config.warmup:
+        return config.learning_rate * (step + 1) / config.warmup
+    share = (step - config.warmup) / max(1, config.steps - config.warmup)
+    return config.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+
+
+def _optimizer(network: CompactRewardNetwork, config: FitConfig) -> torch.optim.AdamW:
+    decayed = [p for p in network.parameters() if p.dim() >= 2]
+    plain = [p for p in network.parameters() if p.dim() < 2]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+
+
+_FREE = {"out", "validation", "allow_unseen", "device", "threads", "save_every", "evaluate_every"}
+_FREE |= {"evaluate_episodes", "false_positives"}
+"""Options that a resumed run may change."""
+
+
+class _Run:
+    """Everything that a resumed run must get back."""
+
+    def __init__(self, config: FitConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.data = fingerprint(config.data)
+        self.start = _starting_point(config)
+        self.network, self.tokenizer = self.start.network, self.start.tokenizer
+        torch.nn.Module.to(self.network, config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.train()
+        self.average = torch.optim.swa_utils.AveragedModel(
+            self.network,
+            multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.ema),
+            use_buffers=False,
+        )
+        self.optimizer = _optimizer(self.network, config)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.step = 0
+        self.seconds = 0.0
+
+    @property
+    def recipe(self) -> str:
+        """The options that decide what comes out, as JSON: a resumed run must have the same."""
+        kept = {key: value for key, value in asdict(self.config).items() if key not in _FREE}
+        return json.dumps(kept, default=str, sort_keys=True)
+
+    @property
+    def path(self) -> Path:
+        """File of the saved state."""
+        return self.config.out / "state.pt"
+
+    def save(self) -> None:
+        """Write the state under a temporary name, then rename: a killed run leaves the old state whole."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "dropout": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state_all() if self.config.device.startswith("cuda") else [],
+            "step": self.step,
+            "seconds": self.seconds,
+            "recipe": self.recipe,
+            "data": self.data,
+        }
+        part = self.path.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, self.path)
+
+    def resume(self) -> bool:
+        """Load the saved state if there is one; says whether there was."""
+        if not self.path.exists():
+            return False
+        state = torch.load(self.path, map_location=self.config.device, weights_only=True)
+        changed = self._changed_since(state)
+        if changed:
+            raise ValueError(
+                f"{self.path} is of another run ({'; '.join(changed)}): "
+                "give the old options to go on with it, or another --out"
+            )
+        self.network.load_state_dict(state["network"], strict=True)
+        self.average.load_state_dict(state["average"], strict=True)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"].cpu())
+        torch.set_rng_state(state["dropout"].cpu())
+        if state["cuda"]:
+            torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda"]])
+        self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        return True
+
+    def _changed_since(self, state: dict[str, Any]) -> list[str]:
+        """What of options and data is not as it was; options that the state does not know are passed over."""
+        if "recipe" not in state:
+            raise ValueError(
+                f"{self.path} does not say which options it was made with (an older version saved it): "
+                "give another --out"
+            )
+        then, now = json.loads(state["recipe"]), json.loads(self.recipe)
+        changed = [
+            f"{name} was {then[name]!r}, now {value!r}"
+            for name, value in now.items()
+            if name in then and then[name] != value
+        ]
+        data = state.get("data", self.data)
+        if data["episodes"] != self.data["episodes"]:
+            changed.append(f"the data had {data['episodes']} episodes, now {self.data['episodes']}")
+        elif data != self.data:
+            changed.append("the data has episodes of other names")
+        return changed
+
+    def averaged(self) -> CompactRewardNetwork:
+        """A copy of the network with averaged weights and the current normalisation statistics."""
+        copy = CompactRewardNetwork(self.network.config)
+        state = {name: tensor.cpu() for name, tensor in self.network.state_dict().items()}
+        state.update({name: tensor.cpu() for name, tensor in self.average.module.named_parameters()})
+        copy.load_state_dict(state, strict=True)
+        return copy.eval()
+
+
+def _train(
+    run: _Run, sampler: BatchSampler, log: Any, console: Console, validation: dict[str, list[Episode]]
+) -> None:
+    config = run.config
+    precision = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.precision]
+    warn_if_emulated(precision, torch.device(config.device))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar, ThreadPoolExecutor(1) as loader:
+        shown = bar.add_task("fit", total=config.steps, completed=run.step)
+
+        def draw(step: int) -> Any:  # each step has its own generator: a resumed run draws the same batches
+            return sampler.draw(np.random.default_rng([config.seed, step]))
+
+        upcoming = loader.submit(draw, run.step)
+        while run.step < config.steps:
+            start = time.perf_counter()
+            batch = upcoming.result()
+            upcoming = loader.submit(draw, run.step + 1)
+            rate = learning_rate_at(run.step, config)
+            for group in run.optimizer.param_groups:
+                group["lr"] = rate
+            losses = batch_losses(
+                run.network, run.tokenizer, batch, config.augment, config.noise, run.generator, precision
+            )
+            total = losses.total if config.preference else losses.progress + losses.success
+            if not bool(torch.isfinite(total)):
+                raise FloatingPointError(f"the loss of step {run.step} is {losses}: lower the learning rate")
+            run.optimizer.zero_grad(set_to_none=True)
+            total.backward()
+            torch.nn.utils.clip_grad_norm_(run.network.parameters(), config.grad_clip)
+            run.optimizer.step()
+            run.average.update_parameters(run.network)
+            run.step += 1
+            run.seconds += time.perf_counter() - start
+            if run.step % 20 == 0:
+                for name, value in losses._asdict().items():
+                    log.add_scalar(f"loss/{name}", value.item(), run.step)
+                log.add_scalar("learning_rate", rate, run.step)
+                terms = " ".join(f"{name} {value.item():.3f}" for name, value in losses._asdict().items())
+                bar.update(shown, completed=run.step, description=f"fit {terms}")
+            if run.step % config.save_every == 0 or run.step == config.steps:
+                run.save()
+            if validation and (run.step % config.evaluate_every == 0) and run.step < config.steps:
+                _evaluate_on_the_way(run, validation, log, console)
+
+
+def _evaluate_on_the_way(run: _Run, validation: dict[str, list[Episode]], log: Any, console: Console) -> None:
+    with torch.random.fork_rng():  # a new network draws weights: training must not notice
+        model = CompactReward(Checkpoint(run.averaged(), run.tokenizer), run.config.device)
+        # Who looks at these picks by them: the held-out paraphrases stay for `robometer-rl evaluate`.
+        table = evaluate(model, validation, run.config.seed, heldout=False)
+    for key, value in table["mean"].items():
+        log.add_scalar(f"validation/{key}", value, run.step)
+    line = ", ".join(f"{key} {value:.3f}" for key, value in table["mean"].items())
+    console.print(f"step {run.step}, {run.seconds / 60:.1f} min: {line}")
+
+
+def _record(run: _Run, command: str, episodes: Sequence[TrainingEpisode]) -> dict[str, Any]:
+    """What a checkpoint says of its training."""
+    start = run.config.start
+    return {
+        "command": command,
+        "seed": run.config.seed,
+        "steps": run.step,
+        "minutes": round(run.seconds / 60, 1),
+        "device": run.config.device,
+        "threads": torch.get_num_threads(),
+        "parameters": sum(p.numel() for p in run.network.parameters()),
+        "episodes": len(episodes),
+        "frames": sum(len(episode.frames) for episode in episodes),
+        "config": json.loads(json.dumps(asdict(run.config), default=str)),
+        **({} if start is None else {"started_from": {"path": str(start), "training": run.start.training}}),
+    }
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep freed memory: mapping it anew for every large tensor took a third of a CPU step."""
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
+    for option, value in ((mmap_max, 0), (trim_threshold, -1), (top_pad, 256 * 2**20)):
+        libc.mallopt(option, value)
+
+
+def fit(config: FitConfig, command: str, console: Console) -> Path:
+    """Train, calibrate and save.
+
+    Args:
+        config: the run.
+        command: the command line, recorded in the checkpoint.
+        console: where progress is shown.
+
+    Returns:
+        Folder of the checkpoint.
+    """
+    with naming_extras():
+        from torch.utils.tensorboard import SummaryWriter
+
+    _keep_freed_memory()
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    config.out.mkdir(parents=True, exist_ok=True)
+    run = _Run(config)
+    trained = sum(p.numel() for p in run.network.parameters())
+    words = run.network.get_buffer("word_table").numel()
+    console.print(f"{trained / 1e6:.2f}M trained parameters, word table {words / 1e6:.2f}M")
+    if run.resume():
+        console.print(f"resumed at step {run.step} from {run.path}")
+    episodes, texts = _load(config, run, console)
+    validation = {}
+    if config.sentences is None:
+        validation = load_validation(config.validation, list(texts), config.evaluate_episodes)
+    with SummaryWriter(str(config.out / "tensorboard"), purge_step=run.step) as log:
+        _train(run, BatchSampler(episodes, texts, config.sampling), log, console, validation)
+    network = run.averaged()
+    threshold = calibrate(
+        CompactReward(Checkpoint(network, run.tokenizer), config.device),
+        validation_episodes(config.validation, texts),
+        texts,
+        config.false_positives,
+    )
+    calibrated = "calibrated"
+    if threshold is None:
+        threshold = run.start.success_threshold
+        calibrated = f"uncalibrated: {config.validation} holds no failed episodes of these tasks"
+    training = _record(run, command, episodes)
+    folder = config.out / "checkpoint"
+    save_checkpoint(Checkpoint(network, run.tokenizer, threshold, tuple(sorted(texts)), training), folder)
+    minutes = run.seconds / 60
+    console.print(
+        f"{run.step} steps in {minutes:.1f} min; success threshold {threshold:.3f} ({calibrated}); "
+        f"saved to {folder}"
+    )
+    return folder
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train the compact reward model on collected episodes."""
+    config = tyro.cli(FitConfig, prog="robometer-rl fit", args=argv, description=main.__doc__)
+    words = ["robometer-rl", "fit", *(sys.argv[1:] if argv is None else argv)]
+    fit(config, " ".join(words), Console())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""From recorded episodes to what the compact model trains on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robometer_rl.rewards.training.sampling import TaskText, TrainingEpisode
+
+from ..episodes import AIMLESS, BY_CHANCE, UNMOVED, Episode, first_moved, object_moved
+
+__all__ = ["UNKNOWN_SCALE", "QualityScale", "label_all", "quality_scale", "to_training_episode"]
+
+
+_BINS = 10
+"""Equal steps of quality in which successes are looked up."""
+_FEWEST = 20
+"""Frames of successes that a step needs."""
+_WIDEST = 0.3
+"""Largest interquartile range of their labels: above it, the object does not tell how far the task is."""
+
+
+@dataclass(frozen=True)
+class QualityScale:
+    """What progress a success of a task has when its object is as near to done as this.
+
+    Attributes:
+        quality: Rising, in [0, 1], `(n,)`; none where successes do not tell.
+        progress: Never falling, in [0, 1], `(n,)`.
+    """
+
+    quality: NDArray[np.float64]
+    progress: NDArray[np.float64]
+
+    def __call__(self, quality: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Progress at each quality; NaN outside the range that is known."""
+        if not len(self.quality):
+            return np.full(quality.shape, np.nan, dtype=np.float32)
+        found = np.interp(quality, self.quality, self.progress, left=np.nan, right=np.nan)
+        return found.astype(np.float32)
+
+
+UNKNOWN_SCALE = QualityScale(np.zeros(0), np.zeros(0))
+"""The scale of a task of which nothing is known."""
+
+
+def quality_scale(episodes: Iterable[Episode]) -> QualityScale:
+    """Measure, in the successes of one task, the progress that goes with each quality of the object.
+
+    Args:
+        episodes: recordings of the task; only scripted successes are read.
+
+    Returns:
+        The median label per step of quality, made to rise.
+    """
+    quality, progress = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
+    for episode in episodes:
+        if episode.kind in ("success", "noisy_success"):
+            first = int(np.argmax(episode.success))
+            known = episode.quality[:first] > UNMOVED
+            quality.append(episode.quality[:first][known])
+            progress.append(episode.labels[:first][known])
+    qualities, labels = np.concatenate(quality), np.concatenate(progress)
+    steps = np.minimum((qualities * _BINS).astype(int), _BINS - 1)
+    rows = []
+    for step in range(_BINS):
+        inside = steps == step
+        values = labels[inside & np.isfinite(labels)]
+        if len(values) >= _FEWEST and np.subtract(*np.quantile(values, [0.75, 0.25])) <= _WIDEST:
+            rows.append((float(np.median(qualities[inside])), float(np.median(values))))
+    if len(rows) < 2:
+        return UNKNOWN_SCALE
+    levels, medians = np.array(rows).T
+    return QualityScale(levels, np.maximum.accumulate(medians))
+
+
+def label_all(
+    episodes: Sequence[Episode], texts: Mapping[str, TaskText], negative_below: float
+) -> list[TrainingEpisode]:
+    """Turn all recordings of a data set into labels, each task by its own scale.
+
+    Args:
+        episodes: the recordings.
+        texts: the sentences of each of their tasks.
+        negative_below: see `to_training_episode`.
+
+    Returns:
+        The episodes with their labels, in the same order.
+    """
+    by_task = defaultdict(list)
+    for episode in episodes:
+        by_task[episode.task].append(episode)
+    scales = {task: quality_scale(recorded) for task, recorded in by_task.items()}
+    return [
+        to_training_episode(e, negative_below, bool(texts[e.task].inverse_sentences), scales[e.task])
+        for e in episodes
+    ]
+
+
+def to_training_episode(
+    episode: Episode, negative_below: float, has_inverse: bool, scale: QualityScale = UNKNOWN_SCALE
+) -> TrainingEpisode:
+    """Turn a recorded episode into labels.
+
+    Scripted successes: the share of the expert's time to the first success. Everything else is told by its
+    object, see `_progress_of_failure`.
+
+    Args:
+        episode: the recording.
+        negative_below: progress of a success below which a frame counts as not done.
+        has_inverse: whether a success shown backwards does a nameable task.
+        scale: progress that goes with a quality of the object, in this task.
+
+    Returns:
+        The episode with its labels.
+    """
+    success = episode.success.astype(np.float32)
+    if episode.success.any() and episode.kind != "agent":
+        progress = episode.labels.copy()
+        first = int(np.argmax(episode.success))
+        nearly = np.flatnonzero(progress[:first] >= negative_below)
+        success[nearly] = np.nan
+    else:
+        progress = _progress_of_failure(episode, scale)
+    inverse = _inverse_labels(episode) if has_inverse else (None, None)
+    return TrainingEpisode(episode.frames, episode.task, episode.rank, progress, success, *inverse)
+
+
+def _progress_of_failure(episode: Episode, scale: QualityScale) -> NDArray[np.float32]:
+    """Progress of what is not an expert's success.
+
+    Done is 1. An object on its way is worth what successes have when theirs is as near; nothing, where they
+    do not tell. Where the object lies as it lay, another task's behaviour, random motion, an arm in a corner,
+    a mime from where the object should have moved, and an agent that never moves it or has brought it back,
+    have made no progress, however near the hand is: an arm that roams, told nothing, gets 0.1 to 0.3 for it,
+    which agents find and stay with, and a network that never saw a mime reads the hand for the object. The
+    way to the object may be an expert's: no label.
+    """
+    moved = episode.quality > object_moved(episode.task)
+    idle = ~moved
+    if episode.kind == "mime":
+        idle &= episode.clock > 0.0
+    elif episode.kind == "agent":
+        idle &= np.logical_or.accumulate(moved) | ~moved.any()
+    elif episode.kind not in AIMLESS:
+        idle[:] = False
+    # At the first frame nothing has been done yet.
+    idle[0] |= not moved[0]
+    progress = np.where(moved, scale(episode.quality), np.float32(np.nan))
+    progress[idle] = 0.0
+    progress[episode.success] = 1.0
+    return progress.astype(np.float32)
+
+
+def _inverse_labels(episode: Episode) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """Labels of an episode shown backwards, where that does the inverse task.
+
+    A success: progress 0 where it left the object, 1 once that is back. What gave up on the way: only whether
+    the object is back, since it does not begin where the inverse task does.
+    """
+    if not episode.success.any():
+        return _backwards_from_half_way(episode) if episode.kind in ("near_miss", "stalled") else (None, None)
+    moved = first_moved(episode.quality)
+    first = int(np.argmax(episode.success))
+    span = episode.clock[first] - episode.clock[moved] if moved is not None else 0.0
+    if moved is None or span <= 0:
+        return None, None
+    progress = np.clip((episode.clock[first] - episode.clock) / span, 0.0, 1.0).astype(np.float32)
+    progress[first:] = np.where(episode.success[first:], 0.0, np.nan)
+    success = np.where(np.isnan(progress), np.nan, progress >= 1.0).astype(np.float32)
+    return progress, success
+
+
+def _backwards_from_half_way(
+    episode: Episode,
+) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+    """No progress; done once the object is back; nothing at all where there was little to take back."""
+    if episode.quality[-1] < 2 * BY_CHANCE:
+        return None, None
+    back, away = episode.quality <= UNMOVED, episode.quality > BY_CHANCE
+    success = np.where(back, 1.0, np.where(away, 0.0, np.nan)).astype(np.float32)
+    return np.full_like(success, np.nan), success

@@ -1,0 +1,218 @@
+"""Sweep files: YAML whose keys are the fields of a run, each with one value or a list of them.
+
+The runs are the product of all lists. Seeds turn slowest, so that every question has an answer by one seed
+before any has two; the other keys turn in the order of the file, the last one fastest.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from robometer_rl.envs.tasks import TASKS
+
+from ..agent.run import RunConfig, config_from_dict
+
+__all__ = ["Sweep", "find_sweep", "read_sweep", "run_words"]
+
+_DEFAULTS = {item.name: item.default for item in fields(RunConfig)}
+_ALWAYS_SAID = ("env", "algo", "reward", "seed", "steps")
+_OWN_KEYS = ("name", "include", "exclude")
+_PACKAGED = Path(__file__).with_name("studies")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep file says."""
+
+    name: str
+    """Name of the sweep; the file's own where it gives none."""
+    runs: tuple[RunConfig, ...]
+    """The runs, in the order in which they start."""
+
+
+class _StrictLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
+    """A safe loader that refuses a key that stands twice: YAML itself keeps the last and says nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def find_sweep(file: Path) -> Path:
+    """Finds a sweep file: a path, or the name of one that is packaged.
+
+    Args:
+        file: A path such as `mine.yaml`, or a bare name such as `seen`.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        FileNotFoundError: There is neither; the message lists the packaged ones.
+    """
+    packaged = _PACKAGED / f"{file}.yaml"
+    if file.is_file():
+        return file
+    if len(file.parts) == 1 and packaged.is_file():
+        return packaged
+    names = ", ".join(sorted(path.stem for path in _PACKAGED.glob("*.yaml")))
+    raise FileNotFoundError(f"no sweep file {file}; give a path, or the name of a packaged one: {names}")
+
+
+def read_sweep(file: Path) -> Sweep:
+    """Reads a sweep file and checks every run of it.
+
+    Args:
+        file: The YAML file.
+
+    Returns:
+        The sweep.
+
+    Raises:
+        ValueError: A key or a value is wrong; the message names the file, the key and the valid choices.
+        OSError: The file cannot be read.
+    """
+    try:
+        values = yaml.load(file.read_text(encoding="utf-8"), _StrictLoader)
+        if not isinstance(values, dict) or not values:
+            raise ValueError("it should map fields of a run to values, such as `reward: [robometer, sparse]`")
+        return Sweep(_name(values, file), tuple(_runs(values)))
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{file}: {error}") from error
+
+
+def run_words(config: RunConfig) -> list[str]:
+    """The options of `robometer-rl train` that name a run.
+
+    Args:
+        config: The run.
+
+    Returns:
+        Words for a command line: what tells the runs of a sweep apart, and what differs from its default.
+    """
+    words = []
+    for name, default in _DEFAULTS.items():
+        value = getattr(config, name)
+        flag = name.replace("_", "-")
+        if value == default and name not in _ALWAYS_SAID:
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return words
+
+
+def _name(values: Mapping[str, Any], file: Path) -> str:
+    name = values.get("name", file.stem)
+    if not isinstance(name, str) or not name or Path(name).name != name:
+        raise ValueError(f"name={name!r} should be a plain word: it names the folder of results")
+    return name
+
+
+def _runs(values: Mapping[str, Any]) -> list[RunConfig]:
+    """All runs, each once, seeds slowest."""
+    valid = [*_DEFAULTS, *_OWN_KEYS]
+    base = {key: value for key, value in values.items() if _known(key, valid) and key not in _OWN_KEYS}
+    layers = [{}, *_layers(values, "include")]
+    runs = [config for layer in layers for config in _product({**base, **layer})]
+    for layer in _layers(values, "exclude"):
+        left = [config for config in runs if not _matches(config, layer)]
+        if len(left) == len(runs):
+            raise ValueError(f"exclude: {layer} fits no run")
+        runs = left
+    if not runs:
+        raise ValueError("exclude leaves no run")
+    first = list(dict.fromkeys(config.seed for config in runs))
+    return sorted(dict.fromkeys(runs), key=lambda config: first.index(config.seed))
+
+
+def _known(key: Any, valid: Sequence[str]) -> bool:
+    if key in valid:
+        return True
+    close = get_close_matches(str(key), valid, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"unknown key {key!r}; choose from {', '.join(valid)}{hint}")
+
+
+def _layers(values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The mappings below `include` or `exclude`."""
+    layers = values.get(key, [])
+    if not isinstance(layers, list) or not all(isinstance(layer, dict) and layer for layer in layers):
+        raise ValueError(f"{key} should be a list of mappings, such as `- {{reward: dense, seed: 0}}`")
+    for layer in layers:
+        for name in layer:
+            _known(name, list(_DEFAULTS))
+    return layers
+
+
+def _product(values: Mapping[str, Any]) -> list[RunConfig]:
+    """All combinations of values, checked one by one."""
+    names = sorted(values, key=lambda name: name != "seed")
+    choices = [_choices(name, values[name]) for name in names]
+    return [_config(dict(zip(names, chosen, strict=True))) for chosen in itertools.product(*choices)]
+
+
+def _choices(name: str, value: Any) -> list[Any]:
+    """The values of one key, each of the field's type."""
+    choices = [_plain(name, choice) for choice in (value if isinstance(value, list) else [value])]
+    if not choices:
+        raise ValueError(f"{name} lists no value")
+    for index, choice in enumerate(choices):
+        if choice in choices[:index]:
+            raise ValueError(f"{name} lists {choice!r} twice")
+        wanted = type(_DEFAULTS[name])
+        if type(choice) is not wanted:
+            kind = {bool: "true or false", int: "a whole number", str: "text"}[wanted]
+            raise ValueError(f"{name}={choice!r} should be {kind}")
+    return choices
+
+
+def _plain(name: str, choice: Any) -> Any:
+    """Hyperparameters may stand in the file as a mapping; a run has them as JSON."""
+    if name == "overrides" and isinstance(choice, dict):
+        return json.dumps(choice, sort_keys=True)
+    return choice
+
+
+def _config(values: dict[str, Any]) -> RunConfig:
+    try:
+        return config_from_dict(values)
+    except ValueError as error:
+        if values.get("env", _DEFAULTS["env"]) in TASKS:
+            raise
+        raise ValueError(f"env: {error}: {', '.join(TASKS)}") from error
+
+
+def _matches(config: RunConfig, layer: Mapping[str, Any]) -> bool:
+    return all(getattr(config, name) in _choices(name, value) for name, value in layer.items())
+
+
+def command_line(config: RunConfig, out: Path, extra: str = "") -> str:
+    """The command that makes a run by hand.
+
+    Args:
+        config: The run.
+        out: Folder of the sweep.
+        extra: Further options of `robometer-rl train`.
+
+    Returns:
+        A line for a shell.
+    """
+    return shlex.join(["robometer-rl", "train", *run_words(config), *shlex.split(extra), "--out", str(out)])

@@ -1,0 +1,234 @@
+"""One rewarder for the sub-environments of a vector environment, whatever its kind and autoreset mode.
+
+The sub-environments report their own steps and resets (`ShareFrames`), so nothing is inferred from the mode:
+a step that only resets, a step followed by a reset, and a partial reset all read the same here.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from robometer_rl.rewards.protocol import RewardModel
+
+from ..scoring.model_streams import warn_if_unseen
+from ..scoring.options import Setup
+from ..scoring.pipeline import Facts, make_rewarder
+from ..scoring.relabel import Relabelled
+from .share_frames import FramePlan, Joined, ShareFrames
+from .shared_memory import NOTHING, RESET, STEP, Board
+
+__all__ = ["Call", "VectorRewarder", "VectorTurn", "tap_in_process"]
+
+Call = Callable[..., Sequence[Any]]
+"""`call(name, *args)` calls a method of every sub-environment and returns their answers."""
+
+
+class VectorTurn(NamedTuple):
+    """What one step of a vector environment earned; arrays of shape `(n,)`."""
+
+    stepped: NDArray[np.bool_]
+    """Which sub-environments made a step of an episode; the others were reset."""
+    began: NDArray[np.bool_]
+    """Which began a new episode, by a reset instead of the step or after it."""
+    reward: NDArray[np.float64]
+    """Learned reward; exactly 0.0 where not stepped."""
+    terminated: NDArray[np.bool_]
+    """Where the environment, true success or predicted success terminated the episode."""
+    ended_early: NDArray[np.bool_]
+    """Where predicted success ended an episode that the sub-environment itself did not end."""
+    progress: NDArray[np.float64]
+    """Scores of the step; of the new episode's first frame where not stepped."""
+    success: NDArray[np.float64]
+    """As `progress`."""
+    finished: dict[int, Relabelled]
+    """Rewards of whole episodes that ended, where scored at their end."""
+
+
+def tap_in_process(envs: list[gym.Env[Any, Any]]) -> None:
+    """Puts a `ShareFrames` around each environment of a list, in place, where it has none."""
+    for i, env in enumerate(envs):
+        if not env.has_wrapper_attr("frames_join"):
+            envs[i] = ShareFrames(env)
+
+
+class VectorRewarder:
+    """Takes what the sub-environments left and pays for it."""
+
+    def __init__(self, call: Call, tasks: Sequence[str], setup: Setup, crosses: bool) -> None:
+        """Tells the sub-environments what is wanted of them.
+
+        Args:
+            call: Calls a method of every sub-environment.
+            tasks: n sentences.
+            setup: The wrapper's options.
+            crosses: Whether sub-environments live in other processes.
+
+        Raises:
+            TypeError: A frame source is of a wrong type, or cannot be sent to a worker.
+            ValueError: A frame source does not exist.
+        """
+        self._call = call
+        self._setup = setup
+        self._rewarder = make_rewarder(setup, tasks)
+        self._n = len(self._rewarder.tasks)
+        self._board: Board | None = None
+        ids: Sequence[str] = call("frames_id")
+        plan = FramePlan(
+            rows={name: row for row, name in enumerate(ids)},
+            sources=setup.sources,
+            score_every=setup.config.score_every,
+            needs_truth=setup.config.needs_truth,
+            terminate_on_true_success=setup.config.terminate_on_true_success,
+        )
+        if crosses:
+            _check_picklable(setup)
+        joined: Sequence[Joined] = call("frames_join", plan)
+        for answer in joined:
+            if answer.error is not None:
+                raise answer.error
+        self._worlds = [answer.world if setup.world is None else setup.world for answer in joined]
+
+    @property
+    def model(self) -> RewardModel:
+        """The model, loaded now if it was not."""
+        return self._rewarder.model
+
+    @property
+    def begun(self) -> bool:
+        """Whether there was a reset."""
+        return self._board is not None
+
+    @property
+    def success_threshold(self) -> float:
+        """The success score from which a step counts as done."""
+        return self._rewarder.success_threshold
+
+    @property
+    def progress(self) -> NDArray[np.float64]:
+        """Last score of progress, `(n,)`, a copy."""
+        return self._rewarder.progress.copy()
+
+    @property
+    def success(self) -> NDArray[np.float64]:
+        """Last score of success, `(n,)`, a copy."""
+        return self._rewarder.success.copy()
+
+    def after_reset(self, mask: NDArray[np.bool_] | None = None) -> None:
+        """Starts the episodes that a reset has begun.
+
+        Args:
+            mask: bool `(n,)`, the sub-environments that were reset, all of them the first time; None: all.
+
+        Raises:
+            RuntimeError: Others were reset.
+            ValueError: The pictures of the sub-environments differ in size.
+        """
+        expected = np.ones(self._n, dtype=np.bool_) if mask is None else mask
+        if self._board is None:
+            self._open()
+        assert self._board is not None
+        rows = self._board.read()
+        began = rows["kind"][:, 0] == RESET
+        if not (began == expected).all() or (rows["kind"][:, 1] != NOTHING).any():
+            raise RuntimeError(_behind_the_back("reset", np.flatnonzero(began != expected)))
+        self._board.over[began] = False
+        no_steps = Facts.none(self._n)
+        self._rewarder.advance(began, no_steps, no_steps.rows, self._board.views(0))
+
+    def _open(self) -> None:
+        shapes = self._call("frames_shapes")
+        if len(set(shapes)) != 1:
+            raise ValueError(
+                f"the pictures of the environments differ in shape: {sorted(set(shapes))}; one size is "
+                "needed for a batch, so make all environments with the same image size"
+            )
+        board = Board(self._n, shapes[0])
+        try:
+            self._call("frames_open", board)
+        finally:
+            board.unlink()
+        self._board = board
+        if self._setup.warns:
+            for world in dict.fromkeys(self._worlds):
+                warn_if_unseen(self._rewarder.model, self._setup.spec, world, stacklevel=5)
+
+    def after_step(self, ended: NDArray[np.bool_]) -> VectorTurn:
+        """Scores and pays what the sub-environments did in one step.
+
+        Args:
+            ended: bool `(n,)`, where the vector environment says that an episode ended.
+
+        Returns:
+            Rewards and what happened.
+
+        Raises:
+            RuntimeError: The sub-environments did something else than the vector environment says.
+            ValueError: The model returned scores that are none, or a reward is not finite.
+        """
+        assert self._board is not None
+        rows = self._board.read()
+        stepped = rows["kind"][:, 0] == STEP
+        reset_instead = rows["kind"][:, 0] == RESET
+        reset_after = rows["kind"][:, 1] == RESET
+        facts = Facts(
+            stepped,
+            np.where(stepped, rows["env_reward"], 0.0),
+            stepped & rows["terminated"],
+            stepped & rows["truncated"],
+            stepped & rows["true_success"],
+        )
+        strange = ~(stepped | reset_instead) | ((facts.terminated | facts.truncated) != ended)
+        if strange.any():
+            raise RuntimeError(_behind_the_back("step", np.flatnonzero(strange)))
+        due = self._rewarder.due(facts)
+        if (due & ~rows["framed"][:, 0]).any():
+            raise RuntimeError(_behind_the_back("step", np.flatnonzero(due & ~rows["framed"][:, 0])))
+        outcome = self._rewarder.advance(reset_instead, facts, due, self._board.views(0))
+        finished = dict(self._rewarder.finished)
+        progress, success = self.progress, self.success
+        if reset_after.any():
+            no_steps = Facts.none(self._n)
+            self._rewarder.advance(reset_after, no_steps, no_steps.rows, self._board.views(1))
+        return VectorTurn(
+            stepped=stepped,
+            began=reset_instead | reset_after,
+            reward=outcome.reward,
+            terminated=outcome.terminated,
+            ended_early=stepped & outcome.terminated & ~ended,
+            progress=progress,
+            success=success,
+            finished=finished,
+        )
+
+    def reset_at_next_step(self, rows: NDArray[np.bool_]) -> None:
+        """Makes the next step of these sub-environments a reset, as autoreset does where it ended them."""
+        assert self._board is not None
+        self._board.over[rows] = True
+
+    def close(self) -> None:
+        """Lets go of the model."""
+        self._rewarder.close()
+
+
+def _check_picklable(setup: Setup) -> None:
+    try:
+        pickle.dumps(setup.sources)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise TypeError(
+            f"frames={setup.sources!r} cannot be sent to worker processes ({error}): name the function, "
+            'frames="module:function", or put it at the top level of a module'
+        ) from error
+
+
+def _behind_the_back(what: str, rows: NDArray[np.int64]) -> str:
+    return (
+        f"environments {rows.tolist()} did not do what this {what} asked: the episode's last frames would be "
+        "lost. Put ShareFrames outermost in each sub-environment, outside TimeLimit and everything else that "
+        "ends or resets episodes, and step and reset the outermost vector wrapper only"
+    )

@@ -1,0 +1,253 @@
+"""`VecRobometerReward`: learned rewards for the vector environments of Stable-Baselines3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Unpack
+
+from ..scoring.options import RewardOptions, check_tasks, read_setup
+from ..subenvs.collector import VectorRewarder, VectorTurn, tap_in_process
+from ..subenvs.workers import Workers
+from .base import Rewarded
+
+try:
+    from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
+except ModuleNotFoundError as missing:
+    raise ImportError(
+        f"{missing.name} is not installed; it comes with: pip install 'robometer-rl[train]'"
+    ) from missing
+
+__all__ = ["VecMode", "VecRobometerReward"]
+
+VecMode = Literal["on", "off"]
+"""`on`: learned rewards. `off`: nothing is touched, for an evaluation environment of the same depth."""
+
+
+class VecRobometerReward(Rewarded[VectorRewarder | None], VecEnvWrapper):
+    """Scores the frames of all environments in one forward and makes the scores their rewards.
+
+    The twin of `RobometerReward` for SB3: same options, same numbers. Each dict of `infos` gains
+    `env_reward`, `robometer/progress` and `robometer/success`, at the end of an episode those of its terminal
+    frame.
+
+    Order: `VecNormalize(VecRobometerReward(SubprocVecEnv(...)))`. Around a `VecNormalize` it refuses to
+    stand: off-policy agents would store the environment's own reward without a word. A `Monitor` inside,
+    where `make_vec_env` puts it, logs the environment's return as `rollout/ep_rew_mean`; a `VecMonitor`
+    outside logs the learned one.
+
+    Environments in worker processes must each be a `ShareFrames`, `make_vec_env(...,
+    wrapper_class=ShareFrames, vec_env_cls=SubprocVecEnv)`; others are wrapped by it here.
+    """
+
+    def __init__(
+        self,
+        venv: VecEnv,
+        tasks: str | Sequence[str],
+        model: str | Mapping[str, Any] = "compact",
+        *,
+        mode: VecMode = "on",
+        **options: Unpack[RewardOptions],
+    ) -> None:
+        """Checks every option; neither the model nor a simulator is touched yet.
+
+        Args:
+            venv: The environments; they give pictures.
+            tasks: What the robots should do: one sentence for all, or one per environment.
+            model: What `load_reward_model` reads.
+            mode: `"off"` passes everything through untouched, rewards and infos too, so that an evaluation
+                environment has the same depth, which `EvalCallback` asks for beside `VecNormalize`.
+            options: Those of `RobometerReward`.
+
+        Raises:
+            TypeError: Not a vector environment of SB3, an unknown option, or one of a wrong type.
+            ValueError: An option is outside its range, a `VecNormalize` stands inside, or environments in
+                worker processes are not wrapped by `ShareFrames`.
+        """
+        if not isinstance(venv, VecEnv):
+            raise TypeError(_wrong_env(venv))
+        if mode not in get_args(VecMode):
+            raise ValueError(f"mode={mode!r} is unknown; choose one of {', '.join(get_args(VecMode))}")
+        if any(isinstance(inner, VecNormalize) for inner in _chain(venv)):
+            raise ValueError(
+                "VecRobometerReward must stand inside VecNormalize: outside, off-policy agents store the "
+                "environment's own reward (VecNormalize.get_original_reward) and never see the learned one. "
+                "Write VecNormalize(VecRobometerReward(venv, ...), ...)"
+            )
+        sentences = check_tasks(tasks, venv.num_envs)
+        setup = read_setup(model, options)
+        super().__init__(venv)
+        self.mode = mode
+        """Whether rewards are learned (`on`) or the environment's own (`off`)."""
+        self.instructions = sentences
+        """The sentence of each environment."""
+        self._setup = setup
+        base: Any = venv.unwrapped
+        self._workers = Workers(base)
+        self._rewarder: VectorRewarder | None = None
+        if mode == "on":
+            self._rewarder = self._join(base)
+
+    def _join(self, base: Any) -> VectorRewarder:
+        if self.config.terminate_on_success and base is not self.venv:
+            raise ValueError(
+                f"terminate_on_success restarts episodes itself, which {type(self.venv).__name__} inside "
+                f"would not notice: put VecRobometerReward directly around {type(base).__name__}"
+            )
+        if len(self._workers) == 0 and isinstance(getattr(base, "envs", None), list):
+            tap_in_process(base.envs)
+        if not base.has_attr("frames_join"):
+            raise ValueError(
+                f"the environments of this {type(base).__name__} must be wrapped by ShareFrames, which takes "
+                "the frames where they are drawn: make_vec_env(..., wrapper_class=ShareFrames, "
+                "vec_env_cls=SubprocVecEnv)"
+            )
+        return VectorRewarder(base.env_method, self.instructions, self._setup, crosses=len(self._workers) > 0)
+
+    def reset(self) -> Any:
+        """Starts episodes and scores their first frames; `reset_infos` holds the scores.
+
+        Returns:
+            Observations.
+
+        Raises:
+            WorkerDiedError: A worker process has ended.
+            RuntimeError: An environment gives no frames.
+        """
+        with self._workers.watched():
+            self._workers.check()
+            observations = self.venv.reset()
+            if self._rewarder is not None:
+                self._rewarder.after_reset()
+        if self._rewarder is None:
+            self.reset_infos = self.venv.reset_infos
+        else:
+            self._score_reset_infos(dict(enumerate(self.venv.reset_infos)))
+        return observations
+
+    def step_async(self, actions: NDArray[Any]) -> None:
+        """Sends actions to the environments."""
+        with self._workers.watched():
+            self.venv.step_async(actions)
+
+    def step_wait(self) -> tuple[Any, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
+        """Waits for the step and pays its learned rewards.
+
+        Returns:
+            Observations, learned rewards float32 `(n,)`, dones bool `(n,)`, infos.
+
+        Raises:
+            WorkerDiedError: A worker process has ended.
+            ValueError: A frame is of a wrong shape, or a reward is not finite.
+        """
+        with self._workers.watched():
+            self._workers.await_replies()
+            observations, rewards, dones, infos = self.venv.step_wait()
+        if self._rewarder is None:
+            self.reset_infos = self.venv.reset_infos
+            return observations, rewards, dones, infos
+        turn = self._rewarder.after_step(np.asarray(dones, dtype=np.bool_))
+        reports = [self._report(info, turn, row) for row, info in enumerate(infos)]
+        self._score_reset_infos({int(row): self.venv.reset_infos[row] for row in np.flatnonzero(turn.began)})
+        if turn.ended_early.any():
+            observations = self._end_early(observations, reports, turn)
+        return observations, turn.reward.astype(np.float32), dones | turn.ended_early, reports
+
+    @staticmethod
+    def _report(info: dict[str, Any], turn: VectorTurn, row: int) -> dict[str, Any]:
+        report = {
+            **info,
+            "robometer/progress": float(turn.progress[row]),
+            "robometer/success": float(turn.success[row]),
+        }
+        if turn.terminated[row]:
+            report["TimeLimit.truncated"] = False  # predicted success on the last step of the horizon
+        if row in turn.finished:
+            report["robometer/rewards"] = turn.finished[row].reward.astype(np.float32)
+        return report
+
+    def _score_reset_infos(self, fresh: Mapping[int, dict[str, Any]]) -> None:
+        """Keeps the infos of new episodes, by row, with the scores of their first frames."""
+        assert self._rewarder is not None
+        progress, success = self._rewarder.progress, self._rewarder.success
+        for row, info in fresh.items():
+            self.reset_infos[row] = {
+                **info,
+                "robometer/progress": float(progress[row]),
+                "robometer/success": float(success[row]),
+            }
+
+    def _end_early(self, observations: Any, infos: list[dict[str, Any]], turn: VectorTurn) -> Any:
+        """Restarts the episodes that predicted success ended, as the vector environment does with others."""
+        assert self._rewarder is not None
+        rows = np.flatnonzero(turn.ended_early).tolist()
+        with self._workers.watched():
+            fresh = self.venv.env_method("reset", indices=rows)
+            self._rewarder.after_reset(turn.ended_early)
+        observations = _copied(observations)
+        for row, (observation, reset_info) in zip(rows, fresh, strict=True):
+            infos[row]["terminal_observation"] = _swap(observations, row, observation)
+            self._score_reset_infos({row: reset_info})
+        return observations
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
+    ) -> Any:
+        """Calls a method of the environments; refuses `compute_reward`, which is HER's.
+
+        Raises:
+            ValueError: Hindsight experience replay asks for rewards.
+        """
+        if method_name == "compute_reward" and self.mode == "on":
+            raise ValueError(
+                "HerReplayBuffer computes rewards of relabelled goals with the environment's own "
+                "compute_reward: the learned reward would be replaced by it in silence. Use another replay "
+                'buffer, or VecRobometerReward(mode="off") to train on the environment\'s reward'
+            )
+        return self.venv.env_method(method_name, *method_args, indices=indices, **method_kwargs)
+
+    def close(self) -> None:
+        """Lets go of the model and closes the environments."""
+        if self._rewarder is not None:
+            self._rewarder.close()
+        if not (len(self._workers) and self.venv.unwrapped.closed):  # type: ignore[attr-defined]
+            self.venv.close()
+
+
+def _chain(venv: VecEnv) -> Iterator[VecEnv]:
+    """The vector environment and what it wraps, from outside in."""
+    yield venv
+    while isinstance(venv, VecEnvWrapper):
+        venv = venv.venv
+        yield venv
+
+
+def _copied(observations: Any) -> Any:
+    if isinstance(observations, dict):
+        return {key: values.copy() for key, values in observations.items()}
+    if isinstance(observations, tuple):
+        return tuple(values.copy() for values in observations)
+    return observations.copy()
+
+
+def _swap(observations: Any, row: int, new: Any) -> Any:
+    """Puts a new observation into a row of the batch, in place, and returns the one that was there."""
+    if isinstance(observations, dict):
+        return {key: _swap(values, row, new[key]) for key, values in observations.items()}
+    if isinstance(observations, tuple):
+        return tuple(_swap(values, row, part) for values, part in zip(observations, new, strict=True))
+    old = observations[row].copy()
+    observations[row] = new
+    return old
+
+
+def _wrong_env(venv: object) -> str:
+    if isinstance(venv, gym.vector.VectorEnv):
+        return f"{venv} is a vector environment of Gymnasium: use RobometerVectorReward"
+    if isinstance(venv, gym.Env):
+        return f"{venv} is a single environment: use RobometerReward, or DummyVecEnv([lambda: env])"
+    return f"venv must be a VecEnv of Stable-Baselines3, not a {type(venv).__qualname__}"

@@ -1,0 +1,265 @@
+"""Fit, end to end on episodes small enough for a test."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from robometer_test_episodes import LENGTH, TASKS, long_tokenizer, make_episode
+
+from robometer_rl.envs.tasks import get_task, list_tasks
+from robometer_rl.experiments.episodes import Episode, write_episode
+from robometer_rl.experiments.reward_model import fit as fitting
+from robometer_rl.experiments.reward_model.calibration import calibrate
+from robometer_rl.experiments.reward_model.fit import FitConfig, fit, learning_rate_at
+from robometer_rl.experiments.reward_model.labels import to_training_episode
+from robometer_rl.rewards import Scores, load_reward_model
+from robometer_rl.rewards.compact.checkpoint import load_checkpoint
+from robometer_rl.rewards.training.sampling import TaskText
+
+
+def quiet() -> Console:
+    return Console(quiet=True)
+
+
+def test_labels_of_the_kinds() -> None:
+    success = to_training_episode(make_episode(TASKS[0], "success", 0), 0.8, has_inverse=True)
+    np.testing.assert_allclose(success.progress, np.linspace(0, 1, LENGTH), atol=1e-6)
+    np.testing.assert_array_equal(success.success, [0, 0, 0, 0, 0, 0, 0, np.nan, 1])
+    assert success.inverse_progress is not None
+    assert success.inverse_progress[[0, 1, -1]].tolist() == [1.0, 1.0, 0.0]
+    near = to_training_episode(make_episode(TASKS[0], "near_miss", 0), 0.8, has_inverse=True)
+    assert near.progress[0] == 0
+    assert np.isnan(near.progress[1:]).all()
+    assert (near.success == 0).all()
+    assert near.inverse_progress is not None
+    assert near.inverse_success is not None
+    assert np.isnan(near.inverse_progress).all(), "it does not begin where the inverse task does"
+    assert near.inverse_success[[0, 1, -1]].tolist() == [1.0, 0.0, 0.0]
+    little = replace(make_episode(TASKS[0], "stalled", 0), quality=np.full(LENGTH, 0.1, dtype=np.float32))
+    assert to_training_episode(little, 0.8, has_inverse=True).inverse_success is None
+    other = to_training_episode(make_episode(TASKS[0], "other_task", 0), 0.8, has_inverse=True)
+    assert (other.progress == 0).all()
+    for kind in ("other_task", "random"):
+        lucky = replace(make_episode(TASKS[0], "stalled", 0), kind=kind)
+        progress = to_training_episode(lucky, 0.8, has_inverse=True).progress
+        np.testing.assert_array_equal(np.isnan(progress), lucky.quality > 0.1)
+        assert (progress[lucky.quality <= 0.1] == 0).all()
+
+
+def test_learning_rate_by_hand() -> None:
+    config = FitConfig(steps=100, warmup=10, learning_rate=1.0)
+    assert learning_rate_at(0, config) == pytest.approx(0.1)
+    assert learning_rate_at(9, config) == pytest.approx(1.0)
+    assert learning_rate_at(55, config) == pytest.approx(0.51)
+    assert learning_rate_at(100, config) == pytest.approx(0.02)
+
+
+def test_fit_writes_a_checkpoint_that_scores(config: FitConfig) -> None:
+    folder = fit(config, "robometer-rl fit", quiet())
+    model = load_reward_model(str(folder))
+    assert model.trained_worlds == TASKS
+    assert 0 < model.success_threshold <= 1
+    assert model.score(make_episode(TASKS[0], "success", 5).frames, "open the door").progress.shape == (
+        LENGTH,
+    )
+    training = load_checkpoint(folder).training
+    assert (training["steps"], training["seed"], training["episodes"]) == (6, 0, 40)
+    assert training["started_from"] == {"path": str(config.start), "training": {"seed": 0}}
+    assert list((config.out / "tensorboard").iterdir())
+
+
+def test_without_preference_its_head_stays_as_it_was_and_the_others_learn(config: FitConfig) -> None:
+    folder = fit(replace(config, preference=False), "robometer-rl fit", quiet())
+    assert config.start is not None
+    before, after = (load_checkpoint(path).network.state_dict() for path in (config.start, folder))
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert {"progress_head", "success_head", "decoder", "encoder"} <= changed
+    assert not {"preference_head", "preference"} & changed
+
+
+def test_fit_takes_frames_of_any_size(config: FitConfig) -> None:
+    rows, columns = np.arange(40) % 32, np.arange(60) % 32
+    for task in TASKS:
+        for kind in ("success", "random"):
+            small = make_episode(task, kind, 0)
+            write_episode(config.data, replace(small, frames=small.frames[:, rows][:, :, columns]))
+    fit(replace(config, steps=2), "", quiet())
+
+
+def test_evaluation_on_the_way_leaves_the_held_out_paraphrases_unread(
+    config: FitConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    tokenize = type(long_tokenizer(load_checkpoint(config.start))).__call__
+
+    def remember(self, sentences):  # type: ignore[no-untyped-def]
+        read.extend(sentences)
+        return tokenize(self, sentences)
+
+    monkeypatch.setattr("robometer_rl.rewards.compact.text.TaskTokenizer.__call__", remember)
+    lines = io.StringIO()
+    fit(config, "", Console(file=lines))
+    assert "step 4, " in lines.getvalue()
+    assert {sentence for task in TASKS for sentence in get_task(task).heldout_paraphrases}.isdisjoint(read)
+
+
+def test_validation_is_checked_before_training(config: FitConfig, tmp_path: Path) -> None:
+    for task in TASKS:
+        write_episode(tmp_path / "half", make_episode(task, "success", 0))
+    write_episode(tmp_path / "half", make_episode(TASKS[1], "stalled", 0))
+    with pytest.raises(ValueError, match=rf"half needs successes and failures.* {TASKS[0]}: collect"):
+        fit(replace(config, validation=tmp_path / "half"), "", quiet())
+    with pytest.raises(ValueError, match="missing is not a folder"):
+        fit(replace(config, validation=tmp_path / "missing"), "", quiet())
+    assert not (config.out / "state.pt").exists()
+
+
+def test_unseen_tasks_are_trained_on_only_when_allowed(config: FitConfig) -> None:
+    unseen = list_tasks(split="unseen")[0].id
+    for kind in ("success", "stalled"):
+        write_episode(config.data, replace(make_episode(TASKS[0], kind, 0), task=unseen))
+    with pytest.raises(ValueError, match=rf"{unseen}.*--allow-unseen"):
+        fit(config, "", quiet())
+    allowed = fit(replace(config, allow_unseen=True, steps=2, out=config.out / "more"), "", quiet())
+    assert unseen in load_checkpoint(allowed).trained_worlds
+
+
+class Killed(BaseException):
+    """Stands for kill -9 after a state was saved."""
+
+
+def test_a_killed_run_ends_where_an_unbroken_one_does(
+    config: FitConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load_checkpoint(fit(config, "", quiet())).network.state_dict()
+    broken = replace(config, out=config.out.with_name("broken"))
+    save = fitting._Run.save
+
+    def save_then_die(run: fitting._Run) -> None:
+        save(run)
+        if run.step == 4:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting._Run, "save", save_then_die)
+        with pytest.raises(Killed):
+            fit(broken, "", quiet())
+    resumed = load_checkpoint(fit(broken, "", quiet())).network.state_dict()
+    for name, tensor in whole.items():
+        np.testing.assert_allclose(
+            tensor.float().numpy(), resumed[name].float().numpy(), atol=1e-5, err_msg=name
+        )
+
+
+def test_a_run_goes_on_only_with_its_own_options(config: FitConfig) -> None:
+    fit(replace(config, steps=2), "", quiet())
+    with pytest.raises(ValueError, match=r"steps was 2, now 6.*another --out"):
+        fit(config, "", quiet())
+    fit(replace(config, steps=2, save_every=1, threads=2), "", quiet())
+
+
+def saved_state(config: FitConfig) -> Path:
+    """The state of a run that has not begun."""
+    config.out.mkdir(parents=True, exist_ok=True)
+    fitting._Run(config).save()
+    return config.out / "state.pt"
+
+
+def test_a_run_goes_on_with_other_validation_and_with_states_that_knew_less(config: FitConfig) -> None:
+    path = saved_state(config)
+    assert fitting._Run(replace(config, validation=Path("elsewhere"), allow_unseen=True)).resume()
+    state = torch.load(path, weights_only=True)
+    recipe = json.loads(state["recipe"])
+    del recipe["ema"]
+    old = {**state, "recipe": json.dumps({**recipe, "validation": "data/validation"})}
+    del old["data"]
+    torch.save(old, path)
+    assert fitting._Run(config).resume()
+    del old["recipe"]
+    torch.save(old, path)
+    with pytest.raises(ValueError, match=r"state\.pt does not say which options.*another --out"):
+        fitting._Run(config).resume()
+
+
+def test_a_run_notices_other_data(config: FitConfig) -> None:
+    saved_state(config)
+    path = config.data / TASKS[0] / "random-00001.h5"
+    path.rename(path.with_name("random-00009.h5"))
+    with pytest.raises(ValueError, match=r"of another run \(the data has episodes of other names\)"):
+        fitting._Run(config).resume()
+    path.with_name("random-00009.h5").unlink()
+    with pytest.raises(ValueError, match="the data had 40 episodes, now 39"):
+        fitting._Run(config).resume()
+
+
+def test_fit_needs_episodes(config: FitConfig, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="collect"):
+        fit(replace(config, data=tmp_path / "empty"), "", quiet())
+
+
+@pytest.fixture
+def own(config: FitConfig, tmp_path: Path) -> FitConfig:
+    """Two tasks outside the table, without validation episodes."""
+    for i, name in enumerate(("mine/press", "mine/push")):
+        for kind in ("success", "stalled"):
+            write_episode(tmp_path / "mine", replace(make_episode(TASKS[i], kind, 0), task=name))
+    rows = {"mine/press": ["open the door", "push the door"], "mine/push": ["push the red cube"]}
+    (tmp_path / "sentences.json").write_text(json.dumps(rows))
+    sentences = tmp_path / "sentences.json"
+    return replace(config, data=tmp_path / "mine", sentences=sentences, steps=2, out=tmp_path / "own")
+
+
+@pytest.mark.parametrize("folder", ["data", "nowhere"])
+def test_sentences_of_tasks_outside_the_table(own: FitConfig, tmp_path: Path, folder: str) -> None:
+    lines = io.StringIO()
+    saved = fit(replace(own, validation=tmp_path / folder), "", Console(file=lines, width=300))
+    checkpoint = load_checkpoint(saved)
+    assert checkpoint.trained_worlds == ("mine/press", "mine/push")
+    assert checkpoint.success_threshold == 0.7, "of the checkpoint that it started from"
+    assert "threshold 0.700 (uncalibrated: " in lines.getvalue()
+
+
+def test_failed_episodes_of_own_tasks_calibrate(own: FitConfig) -> None:
+    lines = io.StringIO()
+    saved = fit(replace(own, validation=own.data), "", Console(file=lines, width=300))
+    threshold = load_checkpoint(saved).success_threshold
+    assert f"threshold {threshold:.3f} (calibrated)" in lines.getvalue()
+    model = load_reward_model(str(saved))
+    peaks = [
+        model.score(make_episode(task, "stalled", 0).frames, sentence).success.max()
+        for task, sentence in zip(TASKS, ("open the door", "push the red cube"), strict=True)
+    ]
+    assert threshold == pytest.approx(max(peaks), abs=1e-5)
+
+
+def test_calibrate_by_hand() -> None:
+    class Peaks:
+        """Success is the brightest pixel of each frame, under the canonical sentence only."""
+
+        def score(self, frames, task):  # type: ignore[no-untyped-def]
+            assert task == "press it"
+            bright = (frames.max(axis=(1, 2, 3)) / 255).astype(np.float32)
+            return Scores(bright, bright)
+
+    def episode(peak: int, kind: str) -> Episode:
+        frames = np.zeros((LENGTH, 4, 4, 3), dtype=np.uint8)
+        frames[3] = peak
+        done, zeros = np.full(LENGTH, kind == "success"), np.zeros(LENGTH, dtype=np.float32)
+        return Episode("mine/press", kind, peak, frames, done, zeros, zeros)
+
+    texts = {"mine/press": TaskText(("press it", "push it"))}
+    success = episode(255, "success")
+    failed = [episode(peak, "random") for peak in (51, 204, 153, 102)]
+    for rate, peak in ((0.0, 0.8), (0.25, 0.6), (0.5, 0.4)):
+        threshold = calibrate(Peaks(), [success, *failed], texts, rate)
+        assert threshold == pytest.approx(peak, abs=1e-6)
+        assert threshold > np.float32(peak), "a score counts as done when it reaches the threshold"
+    assert calibrate(Peaks(), [success], texts, 0.0) is None

@@ -1,0 +1,133 @@
+"""Labels of what did not succeed as planned, by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from robometer_test_episodes import LENGTH, TASKS, make_episode
+
+from robometer_rl.envs.suites.robosuite_scenes import SCENES
+from robometer_rl.experiments.episodes import BY_HAND, Episode
+from robometer_rl.experiments.reward_model.labels import (
+    UNKNOWN_SCALE,
+    QualityScale,
+    label_all,
+    quality_scale,
+    to_training_episode,
+)
+from robometer_rl.rewards.training.sampling import TaskText
+
+HALF = QualityScale(np.array([0.0, 1.0]), np.array([0.0, 0.5]))
+NAN = np.float32(np.nan)
+
+
+def agent(quality: list[float], success: list[int]) -> Episode:
+    length = len(quality)
+    return replace(
+        make_episode(TASKS[0], "agent", 0),
+        frames=np.zeros((length, 32, 32, 3), np.uint8),
+        quality=np.array(quality, np.float32),
+        success=np.array(success, bool),
+        clock=np.zeros(length, np.float32),
+    )
+
+
+@pytest.mark.parametrize(
+    ("quality", "success", "progress", "rank"),
+    [
+        ([0, 0.05, 0.1, 0.05], [0, 0, 0, 0], [0, 0, 0, 0], 1),
+        ([0, 0.05, 0.4, 0.6], [0, 0, 0, 0], [0, NAN, 0.2, 0.3], 3),
+        ([0, 0.05, 0.8, 0.05], [0, 0, 0, 0], [0, NAN, 0.4, 0], 1),
+        ([0, 0.0, 0.8, 0.9], [0, 0, 0, 0], [0, NAN, 0.4, 0.45], 4),
+        ([0, 0.0, 1.0, 1.0], [0, 0, 1, 1], [0, NAN, 1, 1], 5),
+        ([0, 0.0, 1.0, 0.6], [0, 0, 1, 0], [0, NAN, 1, 0.3], 3),
+        ([0.5, 0.5], [0, 0], [0.25, 0.25], 3),
+    ],
+    ids=["never moved", "on its way", "brought back", "nearly", "done", "lost again", "begins half done"],
+)
+def test_an_agent_is_labelled_by_its_object(
+    quality: list[float], success: list[int], progress: list[float], rank: int
+) -> None:
+    episode = to_training_episode(agent(quality, success), 0.8, has_inverse=True, scale=HALF)
+    np.testing.assert_allclose(episode.progress, np.array(progress, np.float32), atol=1e-6)
+    np.testing.assert_array_equal(episode.success, success)
+    assert episode.rank == rank
+
+
+@pytest.mark.parametrize(
+    ("task", "beside", "held"),
+    [("robosuite/Lift", 0.2, 0.4), ("robosuite/Door", 0.13, 0.3), ("mylab/push", 0.09, 0.2)],
+)
+def test_a_hand_beside_the_object_has_done_nothing(task: str, beside: float, held: float) -> None:
+    """Part of robosuite's quality is the hand's: an agent that stays beside the object is not paid for it."""
+    there = replace(agent([0, beside / 2, beside, beside], [0] * 4), task=task)
+    labelled = to_training_episode(there, 0.8, has_inverse=False, scale=HALF)
+    np.testing.assert_array_equal(labelled.progress, np.zeros(4))
+    assert labelled.rank == 1
+    holds = replace(agent([0, beside, held, held], [0] * 4), task=task)
+    labelled = to_training_episode(holds, 0.8, has_inverse=False, scale=HALF)
+    np.testing.assert_allclose(labelled.progress, np.float32([0, NAN, held / 2, held / 2]), atol=1e-6)
+    assert labelled.rank == 3
+
+
+def test_what_the_hand_earns_is_what_the_scenes_pay_it() -> None:
+    assert {f"robosuite/{name}": scene.by_hand for name, scene in SCENES.items()} == BY_HAND
+    assert BY_HAND == {"robosuite/Door": 0.1, "robosuite/Lift": 0.2, "robosuite/Stack": 0.1}
+
+
+@pytest.mark.parametrize("kind", ["near_miss", "stalled", "undone"])
+def test_who_gives_up_is_worth_what_the_object_is(kind: str) -> None:
+    recorded = make_episode(TASKS[0], kind, 0)
+    progress = to_training_episode(recorded, 0.8, has_inverse=False, scale=HALF).progress
+    moved = recorded.quality > 0.1
+    np.testing.assert_allclose(progress[moved], recorded.quality[moved] / 2, atol=1e-6)
+    assert progress[0] == 0
+    assert np.isnan(progress[1:][~moved[1:]]).all(), "the way to the object may be an expert's"
+
+
+def test_a_scale_is_what_successes_have() -> None:
+    """In these successes progress is quality; the scale finds that, from frames that are not done yet."""
+    successes = [make_episode(TASKS[0], "success", seed) for seed in range(24)]
+    scale = quality_scale(successes)
+    known = np.arange(1, 8, dtype=np.float32) / 8
+    np.testing.assert_allclose(scale(known), known, atol=1e-6)
+    assert np.isnan(scale(np.float32([0.05, 0.95]))).all(), "outside of what was seen nothing is known"
+    failures = [make_episode(TASKS[0], "stalled", seed) for seed in range(24)]
+    assert quality_scale(failures) is UNKNOWN_SCALE
+    assert np.isnan(UNKNOWN_SCALE(known)).all()
+
+
+def test_where_the_object_does_not_tell_there_is_no_label() -> None:
+    """The object is half done at any time of the expert's way."""
+    rng = np.random.default_rng(0)
+    successes = []
+    for seed in range(60):
+        episode = make_episode(TASKS[0], "success", seed)
+        quality = np.full(LENGTH, 0.55, dtype=np.float32) + rng.uniform(0, 0.02, LENGTH).astype(np.float32)
+        successes.append(replace(episode, quality=quality))
+    assert len(quality_scale(successes).quality) == 0
+
+
+def test_a_scale_never_falls() -> None:
+    falling = [
+        replace(episode, quality=1 - episode.quality)
+        for episode in (make_episode(TASKS[0], "success", seed) for seed in range(24))
+    ]
+    assert np.all(np.diff(quality_scale(falling).progress) >= 0)
+
+
+def test_each_task_has_its_own_scale() -> None:
+    fast = [
+        replace(
+            make_episode(TASKS[1], "success", seed), clock=np.linspace(0, 8, LENGTH, dtype=np.float32) ** 2
+        )
+        for seed in range(24)
+    ]
+    slow = [make_episode(TASKS[0], "success", seed) for seed in range(24)]
+    stalled = [make_episode(task, "stalled", 0) for task in TASKS[:2]]
+    texts = {task: TaskText(("open it",)) for task in TASKS[:2]}
+    *_, one, two = label_all([*slow, *fast, *stalled], texts, 0.8)
+    assert one.progress[-1] == pytest.approx(0.5, abs=1e-6)
+    assert two.progress[-1] == pytest.approx(0.25, abs=1e-6)

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from robometer_rl.cli import main
+from robometer_rl.video.io import read_video
+
+MODULE = '''
+import numpy as np
+from robometer_rl.rewards.protocol import Scores
+
+class Bright:
+    """Progress is the mean brightness of a frame, success whether it exceeds one half."""
+
+    trained_worlds = ("metaworld/door-open-v3", "metaworld/window-open-v3", "robosuite/Lift")
+
+    def __init__(self, **changes):
+        self.__dict__.update(changes)
+        self.success_threshold = 0.6
+
+    def score(self, frames, task):
+        progress = frames.mean(axis=(1, 2, 3), dtype=np.float64).astype(np.float32) / 255
+        return Scores(progress, (progress > 0.5).astype(np.float32))
+
+    def prefer(self, a, b, task):
+        return 0.5
+
+    def stream(self, n):
+        raise NotImplementedError("videos are scored whole")
+
+def Unnamed():
+    return Bright(trained_worlds=())
+'''
+LEVELS = np.asarray([0, 51, 102, 153, 204, 255])
+
+
+@pytest.fixture
+def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Six frames of rising brightness at 10 frames per second; the model's answers are known by hand."""
+    (tmp_path / "bright_for_test.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "120")
+    frames = np.broadcast_to(LEVELS[:, None, None, None], (6, 40, 60, 3)).astype(np.uint8)
+    np.savez(tmp_path / "v.npz", frames=frames, fps=10.0)
+    return tmp_path / "v.npz"
+
+
+def run(video: Path, *words: str, model: str = "Bright", task: str = "open the door") -> int:
+    return main(["score", str(video), "--task", task, "--model", f"bright_for_test:{model}", *words])
+
+
+def test_table_json_plot_and_overlay(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "folder"
+    words = ["--json", str(out / "s.json"), "--plot", str(out / "s.png"), "--overlay", str(out / "s.mp4")]
+    assert run(video, *words) == 0
+    shown = capsys.readouterr().out
+    for level in LEVELS:
+        assert f"{level / 255:.3f}" in shown
+    assert "success from frame 3" in shown
+    data = json.loads((out / "s.json").read_text())
+    assert data["task"] == "open the door"
+    assert data["frame"] == [0, 1, 2, 3, 4, 5]
+    np.testing.assert_allclose(data["time"], np.arange(6) / 10)
+    np.testing.assert_allclose(data["progress"], LEVELS / 255, atol=1e-5)
+    assert data["success"] == [0, 0, 0, 1, 1, 1]
+    assert (data["first_success_frame"], data["final_progress"], data["max_success"]) == (3, 1.0, 1.0)
+    with Image.open(out / "s.png") as plot:
+        assert plot.width == 1200
+    overlay = read_video(out / "s.mp4")
+    assert len(overlay) == 6
+    assert overlay.fps == pytest.approx(10)
+    centres = overlay.frames[:, 200, 320].mean(axis=-1)
+    np.testing.assert_allclose(centres, LEVELS, atol=6)
+
+
+def test_subsampling_keeps_source_numbers_and_times(video: Path, tmp_path: Path) -> None:
+    assert run(video, "--fps", "5", "--json", str(tmp_path / "s.json")) == 0
+    data = json.loads((tmp_path / "s.json").read_text())
+    assert data["frame"] == [0, 2, 4, 5]
+    np.testing.assert_allclose(data["time"], [0, 0.2, 0.4, 0.5])
+    np.testing.assert_allclose(data["progress"], LEVELS[[0, 2, 4, 5]] / 255, atol=1e-5)
+    assert data["first_success_frame"] == 4
+
+
+def test_a_video_without_rate_is_counted_in_frames(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "v.npy", np.zeros((4, 16, 16, 3), np.uint8))
+    assert run(tmp_path / "v.npy", "--json", str(tmp_path / "s.json"), "--plot", str(tmp_path / "s.png")) == 0
+    data = json.loads((tmp_path / "s.json").read_text())
+    assert data["time"] is None
+    assert data["fps"] is None
+    assert data["first_success_frame"] is None
+    assert "no success seen" in capsys.readouterr().out
+
+
+def test_long_videos_show_fewer_rows_but_write_all(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "long.npy", np.zeros((301, 8, 8, 3), np.uint8))
+    assert run(tmp_path / "long.npy", "--rows", "5", "--json", str(tmp_path / "s.json")) == 0
+    shown = capsys.readouterr().out
+    assert "5 of 301 scored frames shown" in shown
+    assert [number in shown for number in (" 0 ", " 75 ", " 150 ", " 225 ", " 300 ")] == [True] * 5
+    assert " 76 " not in shown
+    assert len(json.loads((tmp_path / "s.json").read_text())["progress"]) == 301
+
+
+def test_the_model_says_what_it_has_never_seen(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def shown() -> str:
+        return " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+    assert run(video) == 0
+    fitted = shown()
+    known = "metaworld: door-open-v3, window-open-v3; robosuite: Lift"
+    assert f"was fitted on: {known}; elsewhere its curves may mean little." in fitted
+    assert "real robot" not in fitted, "of somebody else's model nothing is known but its worlds"
+    assert main(["score", str(video), "--task", "open the door", "--model", "compact"]) == 0
+    bundled = shown()
+    assert "simulated tasks and nothing else: metaworld: " in bundled
+    assert "never seen a real robot" in bundled
+    assert run(video, model="Unnamed") == 0
+    assert "does not say which worlds" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--task", " "], "task is empty"),
+        (["--plot", "s.pdf"], r"--plot s.pdf cannot be written; expected a file name ending in .png"),
+        (["--overlay", "s.gif"], r"--overlay s.gif cannot be written; expected a file name ending in .mp4"),
+        (["--rows", "1"], "rows must be at least 2, got 1"),
+        (["--model", "large"], "unknown reward model 'large'"),
+        (["--fps", "-3"], "fps must be a positive number"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    video: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main(["score", str(video), "--task", "open", "--model", "bright_for_test:Bright", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_missing_video_is_one_line(video: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(video.with_name("gone.mp4")) == 2
+    assert "no video at" in capsys.readouterr().err
+
+
+def test_a_missing_option_is_usage(video: Path) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["score", str(video)])
+    assert stop.value.code == 2

@@ -1,0 +1,101 @@
+"""The replay buffer that takes episodes when they are over: what it holds, what it refuses."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from robometer_test_fakes import MODEL, SENTENCE, FakeEnv
+from stable_baselines3 import SAC
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from robometer_rl import RobometerDictReplayBuffer, RobometerReplayBuffer, RobometerReward
+from robometer_rl.wrappers.sb3 import VecRobometerReward
+
+
+def agent(venv: Any, buffer: Any = RobometerReplayBuffer, **options: Any) -> SAC:
+    policy = "MultiInputPolicy" if buffer is RobometerDictReplayBuffer else "MlpPolicy"
+    settings = {"learning_starts": 50, "buffer_size": 64, "device": "cpu", "seed": 0, **options}
+    return SAC(policy, venv, replay_buffer_class=buffer, **settings)
+
+
+def venv_of(*envs: dict[str, Any], **options: Any) -> VecRobometerReward:
+    inner = DummyVecEnv([partial(FakeEnv, **env) for env in envs])
+    return VecRobometerReward(inner, SENTENCE, MODEL, score="episode_end", shaping="progress", **options)
+
+
+def held(sac: SAC) -> tuple[list[float], list[float]]:
+    """Rewards and dones of the buffer, in order."""
+    buffer = sac.replay_buffer
+    assert buffer is not None
+    return buffer.rewards[: buffer.size(), 0].tolist(), buffer.dones[: buffer.size(), 0].tolist()
+
+
+def test_only_whole_episodes_are_in_it_and_with_their_rewards() -> None:
+    sac = agent(venv_of({"horizon": 2, "pace": 10}, {"horizon": 3, "pace": 20}))
+    sac.learn(10)  # 5 steps of each: two whole episodes of the first, one of the second
+    rewards, dones = held(sac)
+    assert rewards == pytest.approx([0.1, 0.2, 0.2, 0.4, 0.6, 0.1, 0.2])
+    assert dones == [0, 1, 0, 0, 1, 0, 1]
+    assert sac.replay_buffer is not None
+    assert sac.replay_buffer.timeouts[: sac.replay_buffer.size(), 0].tolist() == dones
+    after = sac.replay_buffer.next_observations[:5, 0, 0]
+    assert after == pytest.approx([1 / 2, 2 / 3, 1 / 2, 2 / 3, 3 / 4])  # the terminal ones, not the reset's
+
+
+def test_sac_learns_from_it_what_it_would_from_rewards_at_every_step() -> None:
+    """With one environment and updates between episodes only, both runs make the same agent."""
+
+    def trained(score: Any, buffer: Any) -> SAC:
+        env = RobometerReward(FakeEnv(horizon=4, pace=10), SENTENCE, MODEL, score=score)
+        options = {"learning_starts": 7, "train_freq": (1, "episode"), "gradient_steps": 2}
+        sac = SAC(
+            "MlpPolicy", env, replay_buffer_class=buffer, buffer_size=64, device="cpu", seed=0, **options
+        )
+        sac.learn(16)
+        return sac
+
+    at_end = trained("episode_end", RobometerReplayBuffer)
+    at_step = trained("step", None)
+    assert held(at_end) == held(at_step)
+    for ours, theirs in zip(at_end.policy.parameters(), at_step.policy.parameters(), strict=True):
+        assert ours.detach().numpy() == pytest.approx(theirs.detach().numpy(), abs=1e-6)
+    assert np.isfinite([p.detach().numpy().sum() for p in at_end.policy.parameters()]).all()
+
+
+def test_dict_observations() -> None:
+    sac = agent(
+        venv_of({"images": True, "pace": 10, "horizon": 2, "size": 36}, frames="front"),
+        RobometerDictReplayBuffer,
+    )
+    sac.learn(4)
+    assert held(sac)[0] == pytest.approx([0.1, 0.2, 0.1, 0.2])
+
+
+def test_an_empty_buffer_says_what_to_set() -> None:
+    sac = agent(venv_of({"horizon": 30}), learning_starts=5)
+    with pytest.raises(ValueError, match="set learning_starts to more than"):
+        sac.learn(10)
+
+
+def test_normalised_rewards_are_refused() -> None:
+    venv = VecNormalize(venv_of({"horizon": 2}), norm_reward=True)
+    sac = agent(venv, learning_starts=3)
+    with pytest.raises(ValueError, match="use norm_reward=False"):
+        sac.learn(6)
+
+
+def test_normalised_observations_are_fine() -> None:
+    venv = VecNormalize(venv_of({"horizon": 2, "pace": 10}), norm_reward=False)
+    sac = agent(venv, learning_starts=3)
+    sac.learn(6)
+    assert held(sac)[0] == pytest.approx([0.1, 0.2] * 3)
+
+
+def test_a_reward_of_every_step_does_not_belong_here() -> None:
+    inner = DummyVecEnv([partial(FakeEnv, horizon=2)])
+    sac = agent(VecRobometerReward(inner, SENTENCE, MODEL))
+    with pytest.raises(ValueError, match=r"holds no \"robometer/rewards\".*score='episode_end'"):
+        sac.learn(4)
