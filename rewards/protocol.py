@@ -12,7 +12,10 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RewardModel", "RewardStream", "Scores"]
+__all__ = ["ANY_WORLD", "RewardModel", "RewardStream", "Scores"]
+
+ANY_WORLD = "*"
+"""Entry of `RewardModel.trained_worlds` by which a general model says that no world is foreign to it."""
 
 
 class Scores(NamedTuple):

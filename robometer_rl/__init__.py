@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from robometer_rl.rewards.protocol import RewardModel, RewardStream, Scores
 
     from .scoring.episode_state import RewardConfig
-    from .scoring.model_streams import UnseenWorldWarning
     from .scoring.relabel import Relabelled, relabel
     from .scoring.shaping import ShapingConfig
+    from .scoring.unseen_world import UnseenWorldWarning
     from .subenvs.share_frames import ShareFrames
     from .subenvs.workers import WorkerDiedError
     from .wrappers.sb3 import VecRobometerReward
@@ -64,7 +64,7 @@ _HOMES = {
     "Scores": "robometer_rl.rewards.protocol",
     "ShapingConfig": "robometer_rl.scoring.shaping",
     "ShareFrames": "robometer_rl.subenvs.share_frames",
-    "UnseenWorldWarning": "robometer_rl.scoring.model_streams",
+    "UnseenWorldWarning": "robometer_rl.scoring.unseen_world",
     "VecRobometerReward": "robometer_rl.wrappers.sb3",
     "WorkerDiedError": "robometer_rl.subenvs.workers",
     "load_reward_model": "robometer_rl.rewards.loading",

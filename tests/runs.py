@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from robometer_rl.experiments.agent.run import CURVE_COLUMNS, Result, RunConfig, RunFolder
-from robometer_rl.video.figures import Episode, draw_overlay
+from robometer_rl.video.figures import ScoredEpisode, draw_overlay
 from robometer_rl.video.io import write_mp4
 
 VERSIONS = {"robometer-rl": "0.1.0", "torch": "2.13.0", "stable-baselines3": "2.9.2", "mujoco": "3.3.0"}
@@ -121,7 +121,7 @@ def write_video(path: Path, title: str, seed: int = 0, seconds: float = 2.0) -> 
         x = int(80 * i / count)
         frames[i, 40:56, x : x + 16] = rng.integers(0, 255, 3)
     progress = np.linspace(0, rng.uniform(0.4, 1), count).astype(np.float32)
-    shown = Episode(
+    shown = ScoredEpisode(
         title=title,
         frames=frames,
         progress=progress,

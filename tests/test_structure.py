@@ -17,7 +17,40 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("robometer_rl", "rewards", "envs", "experiments")
 HEAVY = {"torch", "mujoco", "transformers", "metaworld", "robosuite"}
-MAX_FUNCTION, MAX_MODULE = 60, 400  # lines
+MAX_FUNCTION, MAX_MODULE = 60, 600  # lines
+
+# Who may import whom inside a room: folder or module -> those that it may ask for. What stands in no table
+# (`__init__`, `cli`, `registration`, `make`) ties a room together and may import all of it.
+_STUDIES = {"agent", "collect", "reward_model", "episodes", "common"}
+DIRECTIONS: dict[str, dict[str, set[str]]] = {
+    "robometer_rl": {
+        "wrappers": {"subenvs", "scoring", "frames"},
+        "subenvs": {"scoring", "frames"},
+        "scoring": {"frames"},
+        "video": set(),
+        "frames": set(),
+    },
+    "rewards": {"training": {"compact", "protocol"}, "compact": {"protocol"}, "protocol": set()},
+    "envs": {
+        "experts": {"suites", "rendering", "base", "tasks", "extras"},
+        "suites": {"rendering", "base", "tasks", "extras"},
+        "rendering": {"extras"},
+        "base": {"tasks", "extras"},
+        "tasks": set(),
+        "extras": set(),
+    },
+    "experiments": {
+        "examples": _STUDIES,
+        "bench": _STUDIES,
+        "report": _STUDIES,
+        "sweep": _STUDIES,
+        "agent": {"episodes", "common"},
+        "collect": {"episodes", "common"},
+        "reward_model": {"episodes", "common"},
+        "episodes": {"common"},
+        "common": set(),
+    },
+}
 SOURCES = sorted(path for room in (*ROOMS, "tests") for path in (ROOT / room).rglob("*.py"))
 BUILD_INPUTS = (*ROOMS, "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
@@ -143,6 +176,79 @@ def test_the_import_finder_sees_relative_and_absolute_imports() -> None:
 )
 def test_rewards_and_envs_know_neither_each_other_nor_the_plugin(room: str, forbidden: set[str]) -> None:
     assert offences(room, forbidden) == []
+
+
+def part_of(module: str) -> tuple[str, str] | None:
+    """Room of a dotted name of ours, and the folder or module of it; None for somebody else's."""
+    room = room_of(module)
+    if room is None:
+        return None
+    rest = module.split(".")[1 if room == "robometer_rl" else 2 :]
+    return room, rest[0] if rest else ""
+
+
+def wrong_ways(room: str) -> list[str]:
+    """Imports, at any depth, from one part of a room to another that `DIRECTIONS` does not allow."""
+    allowed = DIRECTIONS[room]
+    found = []
+    for path in sorted((ROOT / room).rglob("*.py")):
+        mine = path.relative_to(ROOT / room).parts[0].removesuffix(".py")
+        for module in imports(ast.parse(path.read_text("utf-8")), package_of(path)):
+            part = part_of(module)
+            if mine not in allowed or part is None or part[0] != room or part[1] == mine:
+                continue
+            if part[1] not in allowed[mine]:
+                found.append(f"{path.relative_to(ROOT)} imports {module}")
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_folders_import_in_one_direction(room: str) -> None:
+    assert wrong_ways(room) == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_folder_has_a_direction(room: str) -> None:
+    """A new folder is not outside the law: it must be named in `DIRECTIONS`."""
+    folders = {path.parent.name for path in (ROOT / room).glob("*/__init__.py")}
+    assert folders <= set(DIRECTIONS[room])
+
+
+def test_the_directions_have_no_circle() -> None:
+    for allowed in DIRECTIONS.values():
+        left = {name: set(asks) for name, asks in allowed.items()}
+        while left:
+            free = {name for name, asks in left.items() if not asks & set(left)}
+            assert free, f"a circle among {sorted(left)}"
+            left = {name: asks for name, asks in left.items() if name not in free}
+
+
+def test_a_wrong_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DIRECTIONS, "robometer_rl", DIRECTIONS["robometer_rl"] | {"wrappers": {"frames"}})
+    assert any("scoring" in offence for offence in wrong_ways("robometer_rl"))
+
+
+def test_every_folder_says_what_lives_there() -> None:
+    """The docstring of a folder: what is in it, and who may import it."""
+    short = []
+    for room in ROOMS:
+        for path in (ROOT / room).glob("*/__init__.py"):
+            text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+            if len(text.splitlines()) < 3 or "import" not in text:
+                short.append(str(path.relative_to(ROOT)))
+    assert short == []
+
+
+def test_class_names_are_used_once() -> None:
+    """One name, one thing: no two modules of the package define a class of the same public name."""
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        if path.is_relative_to(ROOT / "tests"):
+            continue
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
 
 
 @pytest.mark.parametrize("room", ROOMS)

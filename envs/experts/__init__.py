@@ -1,4 +1,7 @@
-"""Scripted experts: one function that finds the right one for an environment."""
+"""Scripted experts: one function that finds the right one for an environment.
+
+`experiments` may import this folder; it imports `suites`.
+"""
 
 from __future__ import annotations
 

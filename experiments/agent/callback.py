@@ -26,7 +26,7 @@ from .run import CURVE_COLUMNS, RunConfig, RunFolder
 with naming_extras():
     from stable_baselines3.common.callbacks import BaseCallback
 
-__all__ = ["SOLVED", "Coach", "Journal", "Stop", "solved", "write_curve"]
+__all__ = ["SOLVED", "Coach", "Journal", "StopRequest", "solved", "write_curve"]
 
 SOLVED, IN_A_ROW = 0.95, 3
 """A run is solved after so many evaluations in a row at this share of episodes or more."""
@@ -54,7 +54,7 @@ def write_curve(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     write_whole(path, text.getvalue().encode())
 
 
-class Stop:
+class StopRequest:
     """Whether the run was asked to end: SIGINT and SIGTERM ask, and the next decision obeys."""
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class Coach(BaseCallback):
         folder: RunFolder,
         env: gym.Env[Any, Any],
         journal: Journal,
-        stop: Stop,
+        stop: StopRequest,
         threshold: Callable[[], float],
         checkpoint_every: int,
     ) -> None:

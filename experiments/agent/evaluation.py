@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FIRST_SEED", "Agent", "Played", "judge", "play", "summarise"]
+__all__ = ["FIRST_SEED", "Agent", "EvaluationEpisode", "judge", "play", "summarise"]
 
 FIRST_SEED = 1_000_000
 """Seed of the first judged episode; training never comes near it."""
@@ -32,7 +32,7 @@ class Agent(Protocol):
 
 
 @dataclass(frozen=True)
-class Played:
+class EvaluationEpisode:
     """One episode of T decisions."""
 
     true_success: NDArray[np.bool_]
@@ -56,7 +56,7 @@ class Played:
 
 def play(
     agent: Agent, env: gym.Env[Any, Any], seed: int, normalise: Normalise | None = None, frames: bool = False
-) -> Played:
+) -> EvaluationEpisode:
     """Plays one episode with the deterministic policy.
 
     Args:
@@ -85,7 +85,7 @@ def play(
         success.append(info.get("robometer/success", np.nan))
         if frames:
             pictures.append(env.render())
-    return Played(
+    return EvaluationEpisode(
         np.array(truth),
         float(np.sum(own)),
         float(np.sum(learned)),
@@ -97,7 +97,7 @@ def play(
 
 def judge(
     agent: Agent, env: gym.Env[Any, Any], episodes: int, normalise: Normalise | None = None
-) -> list[Played]:
+) -> list[EvaluationEpisode]:
     """Plays the episodes by which an agent is judged, the same start states each time.
 
     Args:
@@ -112,7 +112,7 @@ def judge(
     return [play(agent, env, FIRST_SEED + i, normalise) for i in range(episodes)]
 
 
-def summarise(episodes: Sequence[Played], threshold: float) -> dict[str, float]:
+def summarise(episodes: Sequence[EvaluationEpisode], threshold: float) -> dict[str, float]:
     """Turns judged episodes into the columns of a curve.
 
     Args:

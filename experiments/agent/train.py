@@ -26,7 +26,7 @@ from robometer_rl.rewards import weights_id
 from ..common.files import write_json
 from ..common.provenance import processor, versions
 from .algorithms import hyperparameters, load_best, load_checkpoint, make_learner, normalisation
-from .callback import Coach, Journal, Stop, solved, write_curve
+from .callback import Coach, Journal, StopRequest, solved, write_curve
 from .environments import ground_truth, judging_env, training_envs
 from .run import Result, RunConfig, RunFolder, config_from_dict
 from .videos import draw_videos
@@ -156,7 +156,7 @@ def train(command: TrainCommand) -> Result | None:
         return Result(**json.loads(folder.result.read_text()))
     _warn_if_judged_twice(config)
     torch.set_num_threads(command.threads)
-    stop = Stop()
+    stop = StopRequest()
     env = judging_env(config)
     with stop.listening():
         agent, journal = _begin(command, folder)

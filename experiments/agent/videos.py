@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from robometer_rl import RobometerReward
-from robometer_rl.video.figures import Episode, draw_overlay
+from robometer_rl.video.figures import ScoredEpisode, draw_overlay
 from robometer_rl.video.io import write_mp4
 
-from .evaluation import FIRST_SEED, Agent, Normalise, Played, judge, play
+from .evaluation import FIRST_SEED, Agent, EvaluationEpisode, Normalise, judge, play
 
 __all__ = ["draw_videos", "pick"]
 
@@ -21,7 +21,7 @@ WIDTH = 320
 """Of the videos, in pixels."""
 
 
-def pick(episodes: Sequence[Played]) -> dict[str, int]:
+def pick(episodes: Sequence[EvaluationEpisode]) -> dict[str, int]:
     """Chooses what is worth a look.
 
     Args:
@@ -65,7 +65,7 @@ def draw_videos(
         episode = play(agent, env, FIRST_SEED + number, normalise, frames=True)
         assert episode.frames is not None
         truth = "done" if episode.solved else "not done"
-        shown = Episode(
+        shown = ScoredEpisode(
             title=env.instruction,
             frames=episode.frames,
             progress=episode.progress.astype(np.float32),

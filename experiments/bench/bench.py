@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..common.provenance import processor, versions
 from .cases import CASES
-from .config import QUICK, Counts, Setup
-from .table import Part, Report, Row, fill
+from .config import QUICK, BenchCounts, BenchSetup
+from .table import BenchReport, BenchRow, Part, fill
 
 __all__ = ["BenchConfig", "bench", "main"]
 
@@ -43,7 +43,7 @@ class BenchConfig:
     """Cases to measure: step, model, flat, rate, batch, floor, lift, leak, peak, gpu; all if not given."""
     quick: bool = False
     """Do everything only a few times, to see that it runs: the numbers mean nothing."""
-    counts: Counts = field(default_factory=Counts)
+    counts: BenchCounts = field(default_factory=BenchCounts)
     """How often things are done, unless `quick`."""
     json: Path | None = None
     """Where to write the table, the spreads and the machine as JSON."""
@@ -64,13 +64,13 @@ class BenchConfig:
             raise ValueError(f"unknown cases {', '.join(unknown)}; choose from {', '.join(CASES)}")
 
     @property
-    def setup(self) -> Setup:
+    def setup(self) -> BenchSetup:
         """What the cases are told."""
         counts = QUICK if self.quick else self.counts
-        return Setup(self.model, self.task, self.size, self.threads, counts)
+        return BenchSetup(self.model, self.task, self.size, self.threads, counts)
 
 
-def bench(config: BenchConfig, command: str, console: Console) -> Report:
+def bench(config: BenchConfig, command: str, console: Console) -> BenchReport:
     """Measures, with a progress bar.
 
     Args:
@@ -85,7 +85,7 @@ def bench(config: BenchConfig, command: str, console: Console) -> Report:
 
     torch.set_num_threads(config.threads)
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    rows: list[Row] = []
+    rows: list[BenchRow] = []
     parts: list[Part] = []
     skipped: dict[str, str] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -101,7 +101,7 @@ def bench(config: BenchConfig, command: str, console: Console) -> Report:
                 rows += found.rows
                 parts += found.parts
             bar.advance(line)
-    return Report(
+    return BenchReport(
         machine(config.threads), command, date, asdict(config.setup), tuple(rows), tuple(parts), skipped
     )
 
@@ -135,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         command = f"robometer-rl bench {shlex.join(words)}".strip()
         report = bench(config, command, Console(stderr=True))
     else:
-        report = Report.from_json(json.loads(config.read.read_text(encoding="utf-8")))
+        report = BenchReport.from_json(json.loads(config.read.read_text(encoding="utf-8")))
     console = Console()
     for table in report.tables():
         console.print(table)

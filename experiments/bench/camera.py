@@ -22,7 +22,7 @@ Draw = Callable[[], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
-class Config:
+class CameraBenchConfig:
     """Options of the bench."""
 
     tasks: tuple[str, ...] = ("drawer-open-v3", "door-close-v3", "coffee-pull-v3")
@@ -51,7 +51,7 @@ class Timing:
     """Shortest time of a frame, milliseconds."""
 
 
-def main(config: Config) -> None:
+def main(config: CameraBenchConfig) -> None:
     """Prints the table, and writes the pictures where asked."""
     print(f"GL backend {ensure_gl_backend()}, {config.size}x{config.size}, {config.repetitions} frames each")
     print(f"{'task':<18}{'renderer':<26}{'median ms':>10}{'fastest ms':>12}{'times faster':>14}")
@@ -166,4 +166,4 @@ def _suites_renderer(model: Any, data: Any, camera: str | Pose, size: int) -> An
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    main(tyro.cli(CameraBenchConfig, description=__doc__))

@@ -21,7 +21,7 @@ from .camera import CameraStage
 
 
 @dataclass(frozen=True)
-class Config:
+class CameraScoresConfig:
     """Options of the study."""
 
     tasks: tuple[str, ...] = ("drawer-close-v3", "door-open-v3", "coffee-pull-v3", "window-open-v3")
@@ -49,7 +49,7 @@ class Videos(NamedTuple):
     """By `FastCamera`."""
 
 
-def film(task: str, seed: int, config: Config) -> Videos:
+def film(task: str, seed: int, config: CameraScoresConfig) -> Videos:
     """Draws one expert episode with both renderers.
 
     Args:
@@ -76,7 +76,7 @@ def film(task: str, seed: int, config: Config) -> Videos:
     return Videos(np.stack(first), np.stack(second))
 
 
-def main(config: Config) -> None:
+def main(config: CameraScoresConfig) -> None:
     """Prints, per task and mean: r and distance of the two progress curves, last scores, pixel difference."""
     print(f"GL backend {ensure_gl_backend()}, {config.size}x{config.size}, seeds {config.seeds}")
     model = load_reward_model(config.model)
@@ -98,4 +98,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Config, description=__doc__))
+    main(tyro.cli(CameraScoresConfig, description=__doc__))

@@ -13,7 +13,7 @@ from robometer_rl.envs import make_env
 from robometer_rl.envs.tasks import get_task
 from robometer_rl.rewards import RewardModel, RewardStream, check_model_spec, load_reward_model
 
-from .config import Setup
+from .config import BenchSetup
 from .memory import growth, in_child, peak_in_one_process, peak_with_workers
 from .subjects import (
     KEPT,
@@ -26,7 +26,7 @@ from .subjects import (
     WrappedSide,
     take_turns,
 )
-from .table import Goal, Part, Row, Spread, paired, single
+from .table import BenchRow, Goal, Part, Spread, paired, single
 
 __all__ = ["CASES", "Found"]
 
@@ -35,7 +35,7 @@ __all__ = ["CASES", "Found"]
 class Found:
     """What a case found."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[BenchRow, ...]
     """Of the table."""
     parts: tuple[Part, ...] = ()
     """Of one wrapped step."""
@@ -49,7 +49,7 @@ def _at_most(value: float, words: str) -> Goal:
     return Goal("ratio", "<=", value, words)
 
 
-def step(setup: Setup) -> Found:
+def step(setup: BenchSetup) -> Found:
     """A wrapped step against the reference pattern, late enough in the episode that 8 frames are full."""
     counts = setup.counts
     ours: list[float] = []
@@ -74,7 +74,7 @@ def step(setup: Setup) -> Found:
     return Found((paired("step", name, "ms", ours, against, "faster", _at_least(10, "10 times faster")),))
 
 
-def model(setup: Setup) -> Found:
+def model(setup: BenchSetup) -> Found:
     """One streamed frame against a prefix of 8 read again: the model alone."""
     loaded = load_reward_model(setup.model)
     sentence = get_task(setup.task).sentence
@@ -95,7 +95,7 @@ def model(setup: Setup) -> Found:
     return Found((row,))
 
 
-def flat(setup: Setup) -> Found:
+def flat(setup: BenchSetup) -> Found:
     """Late steps of an episode against its first, two environments taking turns; and the model alone."""
     counts = setup.counts
     late: list[float] = []
@@ -121,7 +121,7 @@ def flat(setup: Setup) -> Found:
     return Found(tuple(rows))
 
 
-def _pushes_late_and_first(setup: Setup) -> tuple[list[float], list[float]]:
+def _pushes_late_and_first(setup: BenchSetup) -> tuple[list[float], list[float]]:
     counts = setup.counts
     loaded = load_reward_model(setup.model)
     sentence = get_task(setup.task).sentence
@@ -144,7 +144,7 @@ def _pushes_late_and_first(setup: Setup) -> tuple[list[float], list[float]]:
     return late, first
 
 
-def rate(setup: Setup) -> Found:
+def rate(setup: BenchSetup) -> Found:
     """Environment steps per second with every 5th scored, against the environment without pictures."""
     counts = setup.counts
     with ExitStack() as stack:
@@ -167,7 +167,7 @@ def _rates(ms: list[float], steps: int) -> list[float]:
     return [1e3 * steps / sum(ms[i : i + steps]) for i in range(0, len(ms), steps)]
 
 
-def batch(setup: Setup) -> Found:
+def batch(setup: BenchSetup) -> Found:
     """Cost of a frame where several environments are scored in one forward."""
     n = setup.counts.envs
     loaded = load_reward_model(setup.model)
@@ -186,7 +186,7 @@ def batch(setup: Setup) -> Found:
     return Found((row,))
 
 
-def floor(setup: Setup) -> Found:
+def floor(setup: BenchSetup) -> Found:
     """A wrapped step against what it cannot do without, and the parts of the step."""
     with ExitStack() as stack:
         wrapped = stack.enter_context(closing(Clocked(setup.task, setup.model, setup.size)))
@@ -249,7 +249,7 @@ def _differences(a: list[float], b: list[float]) -> list[float]:
     return [x - y for x, y in zip(a, b, strict=True)]
 
 
-def leak(setup: Setup) -> Found:
+def leak(setup: BenchSetup) -> Found:
     """Growth of memory over many episodes."""
     counts = setup.counts
     every = max(1, counts.leak_episodes // 100)
@@ -263,7 +263,7 @@ def leak(setup: Setup) -> Found:
     return Found((row,))
 
 
-def peak(setup: Setup) -> Found:
+def peak(setup: BenchSetup) -> Found:
     """Peak memory with several environments, in one process and with a worker each."""
     counts = setup.counts
     args = (setup.model, setup.task, setup.size, counts.envs, counts.env_steps, setup.threads)
@@ -283,7 +283,7 @@ def peak(setup: Setup) -> Found:
     )  # fmt: skip
 
 
-def lift(setup: Setup) -> Found:
+def lift(setup: BenchSetup) -> Found:
     """Lift of robosuite: a wrapped step against the suite's own with its camera observation."""
     world = "robosuite/Lift"
     with ExitStack() as stack:
@@ -298,7 +298,7 @@ def lift(setup: Setup) -> Found:
     return Found((row,), _parts(world, taken["ours"], ours.parts))
 
 
-def gpu(setup: Setup) -> Found:
+def gpu(setup: BenchSetup) -> Found:
     """Frames per second on a GPU, many episodes streamed together; nothing where there is none."""
     import torch
 
@@ -307,7 +307,7 @@ def gpu(setup: Setup) -> Found:
     return Found(tuple(throughput(setup, n, "cuda") for n in setup.counts.gpu_batches))
 
 
-def throughput(setup: Setup, n: int, device: str) -> Row:
+def throughput(setup: BenchSetup, n: int, device: str) -> BenchRow:
     """Frames per second of n episodes streamed together.
 
     Args:
@@ -325,10 +325,12 @@ def throughput(setup: Setup, n: int, device: str) -> Row:
     taken = take_turns({"ours": Side(_pusher(stream, frames))}, setup.counts.repetitions, 1)
     # `push` takes and gives numpy arrays, so its time holds the way to the GPU and back.
     rates = [1e3 * n / ms for ms in taken["ours"]]
-    return Row(f"{device} {n}", f"{n} episodes streamed together", "frames/s", Spread.of(rates), gpu=True)
+    return BenchRow(
+        f"{device} {n}", f"{n} episodes streamed together", "frames/s", Spread.of(rates), gpu=True
+    )
 
 
-def _frames(setup: Setup, n: int) -> NDArray[np.uint8]:
+def _frames(setup: BenchSetup, n: int) -> NDArray[np.uint8]:
     """Pictures of the task, uint8 `(n, size, size, 3)`, a step apart."""
     env = make_env(setup.task, image_size=setup.size)
     env.reset(seed=0)
@@ -353,7 +355,7 @@ def _pusher(stream: RewardStream, frames: NDArray[np.uint8]) -> Callable[[], obj
     return lambda: stream.push(frames)
 
 
-CASES: dict[str, Callable[[Setup], Found]] = {
+CASES: dict[str, Callable[[BenchSetup], Found]] = {
     "step": step, "model": model, "flat": flat, "rate": rate, "batch": batch, "floor": floor,
     "lift": lift, "leak": leak, "peak": peak, "gpu": gpu,
 }  # fmt: skip

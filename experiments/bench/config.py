@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["QUICK", "Counts", "Setup"]
+__all__ = ["QUICK", "BenchCounts", "BenchSetup"]
 
 
 @dataclass(frozen=True)
-class Counts:
+class BenchCounts:
     """How often things are done."""
 
     repetitions: int = 300
@@ -39,7 +39,7 @@ class Counts:
     """Numbers of episodes streamed together, where there is a GPU."""
 
 
-QUICK = Counts(
+QUICK = BenchCounts(
     repetitions=6, block=3, episodes=1, at_step=10, late=20, window=6, rates=2, rate_steps=10,
     leak_episodes=40, leak_warmup=10, envs=2, env_steps=4, gpu_batches=(1, 4),
 )  # fmt: skip
@@ -47,7 +47,7 @@ QUICK = Counts(
 
 
 @dataclass(frozen=True)
-class Setup:
+class BenchSetup:
     """What the cases measure."""
 
     model: str = "compact"
@@ -58,5 +58,5 @@ class Setup:
     """Side of the pictures, pixels."""
     threads: int = 1
     """Threads of torch."""
-    counts: Counts = field(default_factory=Counts)
+    counts: BenchCounts = field(default_factory=BenchCounts)
     """How often."""

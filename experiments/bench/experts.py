@@ -20,7 +20,7 @@ from rich.table import Table
 from robometer_rl.envs import make_env, make_expert
 from robometer_rl.envs.tasks import Split, get_task, list_tasks
 
-__all__ = ["CheckExpertsConfig", "Row", "check_experts", "main", "steps_to_success"]
+__all__ = ["CheckExpertsConfig", "ExpertRate", "check_experts", "main", "steps_to_success"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class CheckExpertsConfig:
 
 
 @dataclass(frozen=True)
-class Row:
+class ExpertRate:
     """What came of one task."""
 
     task: str
@@ -69,7 +69,7 @@ class Row:
     """Seeds of the other episodes."""
 
 
-def check_experts(config: CheckExpertsConfig) -> list[Row]:
+def check_experts(config: CheckExpertsConfig) -> list[ExpertRate]:
     """Plays every task from every seed, with a progress bar.
 
     Args:
@@ -120,10 +120,10 @@ def steps_to_success(env: Any, seed: int) -> int | None:
     return env.unwrapped.elapsed if info["is_success"] else None
 
 
-def _row(task: str, seeds: Sequence[int], steps: Sequence[int | None]) -> Row:
+def _row(task: str, seeds: Sequence[int], steps: Sequence[int | None]) -> ExpertRate:
     solved = [count for count in steps if count is not None]
     failed = tuple(seed for seed, count in zip(seeds, steps, strict=True) if count is None)
-    return Row(task, len(steps), len(solved), float(np.mean(solved)) if solved else None, failed)
+    return ExpertRate(task, len(steps), len(solved), float(np.mean(solved)) if solved else None, failed)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

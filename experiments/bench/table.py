@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ..common.markdown import fill_marked
 
-__all__ = ["Goal", "Part", "Report", "Row", "Spread", "fill", "paired", "single"]
+__all__ = ["BenchReport", "BenchRow", "Goal", "Part", "Spread", "fill", "paired", "single"]
 
 Sense = Literal["faster", "share"]
 """`faster`: against / ours, above 1 where ours takes less time. `share`: ours / against."""
@@ -72,7 +72,7 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchRow:
     """One line of the table."""
 
     key: str
@@ -130,7 +130,7 @@ def paired(
     sense: Sense,
     goal: Goal | None = None,
     note: str = "",
-) -> Row:
+) -> BenchRow:
     """Makes a row of repetitions that took turns.
 
     Args:
@@ -153,18 +153,18 @@ def paired(
         raise ValueError(f"expected positive pairs, got {len(ours)} and {len(against)} numbers")
     over, under = (against, ours) if sense == "faster" else (ours, against)
     ratios = [a / b for a, b in zip(over, under, strict=True)]
-    return Row(key, name, unit, Spread.of(ours), Spread.of(against), Spread.of(ratios), goal, note)
+    return BenchRow(key, name, unit, Spread.of(ours), Spread.of(against), Spread.of(ratios), goal, note)
 
 
 def single(
     key: str, name: str, unit: str, value: float, goal: Goal | None = None, note: str = "", gpu: bool = False
-) -> Row:
+) -> BenchRow:
     """Makes a row of one number that was measured once."""
-    return Row(key, name, unit, Spread.of([value]), goal=goal, note=note, gpu=gpu)
+    return BenchRow(key, name, unit, Spread.of([value]), goal=goal, note=note, gpu=gpu)
 
 
 @dataclass(frozen=True)
-class Report:
+class BenchReport:
     """Everything that one run measured."""
 
     machine: Mapping[str, Any]
@@ -175,7 +175,7 @@ class Report:
     """When it began, ISO 8601, UTC."""
     config: Mapping[str, Any]
     """The options, those left at their defaults too."""
-    rows: tuple[Row, ...]
+    rows: tuple[BenchRow, ...]
     """The table."""
     parts: tuple[Part, ...] = ()
     """Where the time of one wrapped step goes."""
@@ -190,10 +190,10 @@ class Report:
         return report
 
     @classmethod
-    def from_json(cls, report: Mapping[str, Any]) -> Report:
+    def from_json(cls, report: Mapping[str, Any]) -> BenchReport:
         """Reads what `to_json` wrote."""
         rows = tuple(
-            Row(
+            BenchRow(
                 **{
                     **{key: value for key, value in row.items() if key != "met"},
                     "ours": Spread(**row["ours"]),
@@ -246,7 +246,7 @@ class Report:
         left = "".join(f" Not measured: {case} ({why})." for case, why in self.skipped.items())
         return f"`{self.command}`, {self.date}: {machine}.{left}"
 
-    def _rows(self, gpu: bool) -> list[Row]:
+    def _rows(self, gpu: bool) -> list[BenchRow]:
         return [row for row in self.rows if row.gpu == gpu]
 
     @property
@@ -258,7 +258,7 @@ _HEAD = ("measured", "ours", "against", "ratio", "goal", "met")
 _PARTS_HEAD = ("world", "part of one wrapped step", "ms")
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: BenchRow) -> tuple[str, ...]:
     return (
         row.name,
         f"{_spread(row.ours)} {row.unit}",
@@ -295,7 +295,7 @@ def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
-def fill(text: str, report: Report) -> str:
+def fill(text: str, report: BenchReport) -> str:
     """Puts the tables between `<!-- bench -->`, `<!-- bench gpu -->` and so on, and `<!-- end -->`.
 
     Args:

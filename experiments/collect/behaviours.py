@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from ..episodes import UNMOVED
 from .expert_motion import (
     Behaviour,
+    ExpertScene,
     Move,
     Policy,
-    Scene,
     Work,
     act,
     draw_work,
@@ -32,7 +32,7 @@ ROOM = np.array([0.22, 0.22, 0.12])
 """Half size of the space random points are drawn from, around the start of the hand, metres."""
 
 
-def success(scene: Scene) -> Iterator[Move]:
+def success(scene: ExpertScene) -> Iterator[Move]:
     """The expert does the task and stays a while, or leaves what it did and roams."""
     after, (leaves_at, away) = _after(scene), _away(scene)
     plan = draw_work(scene, scene.typical, scene.stage.left - after.steps - _back(away))
@@ -42,7 +42,7 @@ def success(scene: Scene) -> Iterator[Move]:
     yield from _afterwards(scene, after)
 
 
-def noisy_success(scene: Scene) -> Iterator[Move]:
+def noisy_success(scene: ExpertScene) -> Iterator[Move]:
     """The expert does the task although it is disturbed all the time."""
     rng = scene.rng
     after, (leaves_at, away) = _after(scene), _away(scene)
@@ -64,7 +64,7 @@ class _After:
     steps: int
 
 
-def _after(scene: Scene) -> _After:
+def _after(scene: ExpertScene) -> _After:
     """Later tries stay, and shorter: objects spring back, or move once the hand leaves them."""
     rng = scene.rng
     if scene.ease <= max(0.0, scene.world.leaves) and rng.random() < 0.5:
@@ -73,7 +73,7 @@ def _after(scene: Scene) -> _After:
     return _After(style, int(rng.integers(5, 26 - int(18 * scene.ease))))
 
 
-def _away(scene: Scene) -> tuple[float, int]:
+def _away(scene: ExpertScene) -> tuple[float, int]:
     """At which quality, and for how many steps, the hand leaves the object half done; on early tries only.
 
     Otherwise a hand that has left the object would always mean that the object is done, or untouched.
@@ -88,7 +88,7 @@ def _back(away: int) -> int:
     return away + 50 if away else 0
 
 
-def _afterwards(scene: Scene, after: _After) -> Iterator[Move]:
+def _afterwards(scene: ExpertScene, after: _After) -> Iterator[Move]:
     """After the success the robot rests, goes on, or leaves the object and roams."""
     if after.style == "rest":
         yield from hold(scene, after.steps, brake=False)
@@ -100,12 +100,12 @@ def _afterwards(scene: Scene, after: _After) -> Iterator[Move]:
     yield from islice(roam(scene, gripper=OPEN), after.steps - more)
 
 
-def near_miss(scene: Scene) -> Iterator[Move]:
+def near_miss(scene: ExpertScene) -> Iterator[Move]:
     """The expert gives up shortly before the end."""
     yield from _give_up(scene, 0.80, 0.95)
 
 
-def stalled(scene: Scene) -> Iterator[Move]:
+def stalled(scene: ExpertScene) -> Iterator[Move]:
     """The expert gives up half-way: one time in three of its time, else of the object's way.
 
     Half of the time is often spent before the object moves at all. Where the hand has left an object that is
@@ -128,7 +128,7 @@ def stalled(scene: Scene) -> Iterator[Move]:
         yield from hold(scene, int(rng.integers(12, 60)))
 
 
-def _give_up(scene: Scene, low: float, high: float) -> Iterator[Move]:
+def _give_up(scene: ExpertScene, low: float, high: float) -> Iterator[Move]:
     """Works for a share of the way, then rests, trembles, drifts a little, or leaves the object and roams."""
     rng, stage = scene.rng, scene.stage
     # Some objects finish by themselves, as a handle that snaps: later tries stop earlier.
@@ -159,7 +159,7 @@ def _part(rehearsal: Sequence[Done], share: float) -> Iterator[Move]:
         clock += done.tick
 
 
-def undone(scene: Scene) -> Iterator[Move]:
+def undone(scene: ExpertScene) -> Iterator[Move]:
     """The expert goes some way; then its steps are taken back, or the inverse task's policy undoes them."""
     rng, stage = scene.rng, scene.stage
     # Where going back leaves the object in its new place, later tries turn round earlier.
@@ -193,7 +193,7 @@ def _take_back(forward: Sequence[Done]) -> Iterator[Move]:
             yield act(-done.action[:-1].astype(np.float64), float(done.action[-1])), -done.tick
 
 
-def random(scene: Scene) -> Iterator[Move]:
+def random(scene: ExpertScene) -> Iterator[Move]:
     """No idea of the task: white, smooth, wandering or roaming motion, hardly any, or none."""
     rng, stage = scene.rng, scene.stage
     styles = ("swaying", "wandering", "white", "wandering", "roaming", "roaming", "hardly", "never")
@@ -222,7 +222,7 @@ def random(scene: Scene) -> Iterator[Move]:
         yield act(motion, gripper), 0.0
 
 
-def other_task(scene: Scene) -> Iterator[Move]:
+def other_task(scene: ExpertScene) -> Iterator[Move]:
     """Works on something else: goes elsewhere, another task's policy, a grasp or a wave beside the object."""
     steps = _length(scene)
     if scene.rng.random() < 0.4:
@@ -235,7 +235,7 @@ def other_task(scene: Scene) -> Iterator[Move]:
         yield from islice(_foreign(scene, policy), steps)
 
 
-def _foreign(scene: Scene, policy: Policy) -> Iterator[Move]:
+def _foreign(scene: ExpertScene, policy: Policy) -> Iterator[Move]:
     """A policy that is not this task's expert, at a changing pace; without end."""
     stage, rng = scene.stage, scene.rng
     pace = Pace(rng, 0.5)
@@ -245,7 +245,7 @@ def _foreign(scene: Scene, policy: Policy) -> Iterator[Move]:
         yield act(motion, float(action[-1])), 0.0
 
 
-def _elsewhere(scene: Scene) -> Iterator[Move]:
+def _elsewhere(scene: ExpertScene) -> Iterator[Move]:
     """For worlds without other policies: grasps beside the object, waves, or sweeps over the table."""
     rng, size = scene.rng, scene.stage.motion_size
     style = ("grasp beside", "wave", "sweep")[int(rng.integers(3))]
@@ -278,7 +278,7 @@ def _elsewhere(scene: Scene) -> Iterator[Move]:
             yield from hold(scene, int(rng.integers(5, 30)))
 
 
-def mime(scene: Scene) -> Iterator[Move]:
+def mime(scene: ExpertScene) -> Iterator[Move]:
     """The hand does as the expert's, beside or above the object, and ends where the expert's does.
 
     Who only sees successes may read the hand for the object: an agent then brings the empty hand to the goal.
@@ -307,7 +307,7 @@ _HOME = 100
 """Control steps kept for letting go, the way home and the rest there."""
 
 
-def returned(scene: Scene) -> Iterator[Move]:
+def returned(scene: ExpertScene) -> Iterator[Move]:
     """The expert does the task, lets go, and goes back to where its hand began.
 
     Otherwise a hand at its start would always mean that nothing is done, and a success shown backwards, where
@@ -329,7 +329,7 @@ def returned(scene: Scene) -> Iterator[Move]:
     yield from hold(scene, int(rng.integers(5, 20)), gripper=OPEN)
 
 
-def cornered(scene: Scene) -> Iterator[Move]:
+def cornered(scene: ExpertScene) -> Iterator[Move]:
     """The arm runs at full speed into corners of its room and stays there, as agents that learn do.
 
     From some corners it hides the object: whoever never saw that takes a hidden object for a done one.
@@ -349,13 +349,15 @@ def cornered(scene: Scene) -> Iterator[Move]:
     scene.detail = f"corners {corners}"
 
 
-def _go(scene: Scene, way: NDArray[np.float64], speed: float, gripper: float, tick: float) -> Iterator[Move]:
+def _go(
+    scene: ExpertScene, way: NDArray[np.float64], speed: float, gripper: float, tick: float
+) -> Iterator[Move]:
     """Straight along a way, metres, `(3,)`."""
     for motion in straight(np.zeros(3), way, scene.stage.motion_size, scene.world.unit, speed):
         yield act(motion, gripper), tick
 
 
-def _aside(scene: Scene, over: bool) -> NDArray[np.float64]:
+def _aside(scene: ExpertScene, over: bool) -> NDArray[np.float64]:
     """How far from the expert's way the hand is led, metres, `(3,)`: upwards, or aside and a little up."""
     rng = scene.rng
     if over:
@@ -364,7 +366,7 @@ def _aside(scene: Scene, over: bool) -> NDArray[np.float64]:
     return np.array([far * np.cos(angle), far * np.sin(angle), rng.uniform(0.0, 0.05)])
 
 
-def _length(scene: Scene) -> int:
+def _length(scene: ExpertScene) -> int:
     """Control steps of an episode that has no end of its own: as long as others of the task are."""
     longest = min(scene.stage.left, 2.5 * scene.typical)
     return int(scene.rng.integers(min(40, int(longest)), int(longest) + 1))

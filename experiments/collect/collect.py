@@ -29,7 +29,7 @@ _UNLASTING = ("robosuite/Lift", "metaworld/reach-v3", "metaworld/door-open-v3", 
 
 
 @dataclass(frozen=True)
-class Counts:
+class EpisodeCounts:
     """Episodes of each kind, for each task."""
 
     success: int = 40
@@ -64,7 +64,7 @@ class CollectConfig:
     """Task ids, such as metaworld/drawer-open-v3; none means all of the split."""
     split: Literal["train", "unseen", "other"] = "train"
     """Split of the tasks where none are named: train, unseen or other."""
-    counts: Counts = field(default_factory=Counts)
+    counts: EpisodeCounts = field(default_factory=EpisodeCounts)
     """Episodes of each kind for each task."""
     scale: float = 1.0
     """Multiplies all counts; at least one episode stays of each kind that has any."""
@@ -117,7 +117,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Report:
+class CollectReport:
     """What became of an order.
 
     Attributes:
@@ -234,7 +234,7 @@ def _chunks(missing: Sequence[Order], size: int) -> Iterator[tuple[Order, ...]]:
         yield tuple(job)
 
 
-def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[Report]:
+def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[CollectReport]:
     """Hands the orders to the workers and waits, with a progress bar."""
     from rich.progress import (
         BarColumn,
@@ -248,7 +248,7 @@ def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[Report]:
     if not missing:
         return []
     _one_thread_each()
-    reports: list[Report] = []
+    reports: list[CollectReport] = []
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -261,7 +261,7 @@ def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[Report]:
     )
     with pool, Progress(*columns) as bar:
         line = bar.add_task("episodes", total=len(missing))
-        jobs: list[Future[list[Report]]] = [
+        jobs: list[Future[list[CollectReport]]] = [
             pool.submit(_run_job, config, job) for job in _chunks(missing, config.chunk)
         ]
         try:
@@ -287,18 +287,18 @@ _studios: dict[str, Any] = {}
 """The studios that this worker holds open, by what they were built with; see `_KEPT_STUDIOS`."""
 
 
-def _run_job(config: CollectConfig, job: tuple[Order, ...]) -> list[Report]:
+def _run_job(config: CollectConfig, job: tuple[Order, ...]) -> list[CollectReport]:
     """Fulfils the orders of one job; runs in a worker."""
     studio = _studio(config, job[0].task)
     return [_fulfil_one(config, studio, order) for order in job]
 
 
-def _fulfil_one(config: CollectConfig, studio: Any, order: Order) -> Report:
+def _fulfil_one(config: CollectConfig, studio: Any, order: Order) -> CollectReport:
     began = time.perf_counter()
     take = studio.produce(order.kind, order.seed)
     if take.episode is not None:
         write_episode(config.out, take.episode)
-    return Report(
+    return CollectReport(
         order=order,
         refusals=take.refusals,
         made=take.episode is not None,
@@ -324,7 +324,7 @@ def _studio(config: CollectConfig, task: str) -> Any:
     return _studios[key]
 
 
-def _write_manifest(config: CollectConfig, failed: Sequence[Report]) -> None:
+def _write_manifest(config: CollectConfig, failed: Sequence[CollectReport]) -> None:
     """Adds this run to the manifest: its options, what is in the folder now, what could not be made."""
     path = config.out / "manifest.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -354,7 +354,7 @@ def _key(entry: dict[str, Any]) -> tuple[str, str, int]:
     return entry["task"], entry["kind"], entry["seed"]
 
 
-def _summarise(config: CollectConfig, reports: Sequence[Report], seconds: float) -> list[Order]:
+def _summarise(config: CollectConfig, reports: Sequence[CollectReport], seconds: float) -> list[Order]:
     """Writes the manifest, prints rates and what is missing."""
     failed = [report for report in reports if not report.made]
     _write_manifest(config, failed)

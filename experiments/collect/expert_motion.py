@@ -65,7 +65,7 @@ def _no_lead() -> NDArray[np.float64]:
 
 
 @dataclass
-class Scene:
+class ExpertScene:
     """All that a behaviour works with.
 
     Attributes:
@@ -95,11 +95,11 @@ class Scene:
     spoiled: str = ""
 
 
-Behaviour = Callable[[Scene], Iterator[Move]]
+Behaviour = Callable[[ExpertScene], Iterator[Move]]
 """Acts on a scene's stage, move by move; whoever iterates makes the steps."""
 
 
-def hold(scene: Scene, steps: int, gripper: float | None = None, brake: bool = True) -> Iterator[Move]:
+def hold(scene: ExpertScene, steps: int, gripper: float | None = None, brake: bool = True) -> Iterator[Move]:
     """Rests: no motion, the gripper as it is (or as told).
 
     Where the commanded hand runs ahead of the real one, as it does while something is pushed, the first
@@ -129,7 +129,7 @@ def act(motion: NDArray[np.float64], gripper: float) -> NDArray[np.float32]:
     return np.clip(np.append(motion, gripper), -1.0, 1.0).astype(np.float32)
 
 
-def roam(scene: Scene, gripper: float | None = None) -> Iterator[Move]:
+def roam(scene: ExpertScene, gripper: float | None = None) -> Iterator[Move]:
     """The arm goes about with nothing to do with the object, often between it and the camera; without end.
 
     Args:
@@ -147,7 +147,7 @@ def roam(scene: Scene, gripper: float | None = None) -> Iterator[Move]:
         yield act(motion, command), 0.0
 
 
-def free(scene: Scene, motions: Iterator[NDArray[np.float64]]) -> Iterator[Move]:
+def free(scene: ExpertScene, motions: Iterator[NDArray[np.float64]]) -> Iterator[Move]:
     """Turns motions into moves that keep the gripper and do not advance the clock."""
     for motion in motions:
         yield act(motion, scene.stage.gripper), 0.0
@@ -176,7 +176,7 @@ class Work:
     leaves_for: int = 0
 
 
-def draw_work(scene: Scene, way: float, room: float, most_pauses: int = 3) -> Work:
+def draw_work(scene: ExpertScene, way: float, room: float, most_pauses: int = 3) -> Work:
     """Draws pauses and the slowest speed that fits.
 
     Args:
@@ -203,7 +203,7 @@ def draw_work(scene: Scene, way: float, room: float, most_pauses: int = 3) -> Wo
     )
 
 
-def work(scene: Scene, plan: Work, until: Callable[[], bool]) -> Iterator[Move]:
+def work(scene: ExpertScene, plan: Work, until: Callable[[], bool]) -> Iterator[Move]:
     """The expert at work, with pauses, noise and detours.
 
     Args:
@@ -249,7 +249,7 @@ _GLIDES, _STAYS = 0.25, 0.1
 """Largest change of quality while the hand lets go, and while it is away, that leaves the labels right."""
 
 
-def leave(scene: Scene, steps: int) -> Iterator[Move]:
+def leave(scene: ExpertScene, steps: int) -> Iterator[Move]:
     """Lets go, goes about, and leaves the object half done; spoils the scene where the object moves then.
 
     Args:
@@ -271,7 +271,7 @@ def leave(scene: Scene, steps: int) -> Iterator[Move]:
         scene.spoiled = f"the object moved {moved} while the hand was away"
 
 
-def detour(scene: Scene) -> Iterator[Move]:
+def detour(scene: ExpertScene) -> Iterator[Move]:
     """A burst of random motion; half of the time the robot goes back the way it came."""
     rng, stage = scene.rng, scene.stage
     began = len(stage.done)
@@ -293,19 +293,19 @@ def travelled(moves: Sequence[Done]) -> NDArray[np.float32]:
     return np.sum([done.action[:3] for done in moves], axis=0)
 
 
-def _expert(scene: Scene) -> Policy:
+def _expert(scene: ExpertScene) -> Policy:
     if scene.expert is None:
         raise ValueError("this behaviour needs a scene with an expert")
     return scene.expert
 
 
-def full_speed(scene: Scene) -> Iterator[Move]:
+def full_speed(scene: ExpertScene) -> Iterator[Move]:
     """The expert does the task as fast as it can."""
     while not scene.stage.success:
         yield np.asarray(_expert(scene).action(scene.stage.obs), dtype=np.float32), 1.0
 
 
-def rehearse(scene: Scene, share: float) -> Iterator[Move]:
+def rehearse(scene: ExpertScene, share: float) -> Iterator[Move]:
     """The expert does the task, at a pace at which a share of it leaves time for something else.
 
     Args:

@@ -17,7 +17,7 @@ from robometer_rl.envs.tasks import list_tasks
 
 from ..episodes import RANKS, Episode
 from .behaviours import BEHAVIOURS
-from .expert_motion import WORLDS, Behaviour, Policy, Scene, full_speed, rehearse
+from .expert_motion import WORLDS, Behaviour, ExpertScene, Policy, full_speed, rehearse
 from .rollout import Done, Stage
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Studio:
             [seed, attempt, list(RANKS).index(kind), zlib.crc32(self._task.id.encode())]
         )
         start = int(rng.integers(2**31 - 1))
-        scene = Scene(
+        scene = ExpertScene(
             stage=self._stage,
             rng=rng,
             typical=self.typical(),
@@ -181,7 +181,9 @@ class Studio:
             RuntimeError: It fails from more than half of six starts.
         """
         if self._typical is None:
-            scene = Scene(self._stage, np.random.default_rng(0), typical=0.0, world=WORLDS[self._task.suite])
+            scene = ExpertScene(
+                self._stage, np.random.default_rng(0), typical=0.0, world=WORLDS[self._task.suite]
+            )
             rehearsals = (self._rehearse(start, scene, full_speed) for start in range(6))
             needs = [float(len(rehearsal)) for rehearsal in islice(filter(None, rehearsals), 3)]
             if len(needs) < 3:
@@ -191,7 +193,7 @@ class Studio:
             self._typical = max(needs)
         return self._typical
 
-    def _rehearse(self, start: int, scene: Scene, behaviour: Behaviour) -> list[Done]:
+    def _rehearse(self, start: int, scene: ExpertScene, behaviour: Behaviour) -> list[Done]:
         """The steps up to the first success, made without the camera; none where there is no success."""
         scene.expert = self._begin(start, film=False)
         for action, tick in behaviour(scene):

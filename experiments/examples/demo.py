@@ -25,11 +25,11 @@ from robometer_rl.envs.experts import make_expert
 from robometer_rl.envs.make import make_env
 from robometer_rl.envs.tasks import get_task
 from robometer_rl.rewards import load_reward_model
-from robometer_rl.video.figures import Episode, draw_mosaic, draw_sheet
+from robometer_rl.video.figures import ScoredEpisode, draw_mosaic, draw_sheet
 from robometer_rl.video.io import write_mp4
 from robometer_rl.wrappers.single import RobometerReward
 
-__all__ = ["DemoConfig", "Played", "demo", "main", "play"]
+__all__ = ["DemoConfig", "DemoEpisode", "demo", "main", "play"]
 
 FPS = 25.0
 """Frames per second of the overlay video; each frame is one step."""
@@ -59,14 +59,14 @@ class DemoConfig:
 
 
 @dataclass(frozen=True)
-class Played:
+class DemoEpisode:
     """One episode, as the learned reward and the simulator saw it."""
 
     task: str
     """Id of the world."""
     kind: str
     """How it was played: "expert", "half-way" or "random"."""
-    episode: Episode
+    episode: ScoredEpisode
     """Frames with progress, success and truth, one entry a step."""
     learned_return: float
     """Sum of the wrapper's rewards."""
@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     demo(tyro.cli(DemoConfig, args=argv, prog="robometer-rl demo", description=main.__doc__))
 
 
-def demo(config: DemoConfig) -> list[Played]:
+def demo(config: DemoConfig) -> list[DemoEpisode]:
     """Play the episodes, print their table, write figure and video.
 
     Args:
@@ -105,7 +105,7 @@ def demo(config: DemoConfig) -> list[Played]:
     )
     start = time.perf_counter()
     threshold = float(load_reward_model(config.model).success_threshold)
-    played: list[Played] = []
+    played: list[DemoEpisode] = []
     with Progress(console=console) as bar:
         playing = bar.add_task("playing", total=len(config.tasks) * len(KINDS))
         for task in config.tasks:
@@ -127,7 +127,9 @@ def demo(config: DemoConfig) -> list[Played]:
     return played
 
 
-def play(task_id: str, kind: str, config: DemoConfig, threshold: float, steps: int | None = None) -> Played:
+def play(
+    task_id: str, kind: str, config: DemoConfig, threshold: float, steps: int | None = None
+) -> DemoEpisode:
     """Play one episode through the wrapper.
 
     Args:
@@ -161,7 +163,7 @@ def play(task_id: str, kind: str, config: DemoConfig, threshold: float, steps: i
     seconds = time.perf_counter() - start
     env.close()
     learned = sum(rewards)
-    episode = Episode(
+    episode = ScoredEpisode(
         title=f"{task.id}: {kind}",
         frames=np.stack(frames),
         progress=_column(infos, "robometer/progress"),
@@ -172,7 +174,7 @@ def play(task_id: str, kind: str, config: DemoConfig, threshold: float, steps: i
         threshold=threshold,
         note=f'"{task.sentence}"   learned return {learned:.0f}',
     )
-    return Played(task_id, kind, episode, learned, float(_column(infos, "env_reward").sum()), seconds)
+    return DemoEpisode(task_id, kind, episode, learned, float(_column(infos, "env_reward").sum()), seconds)
 
 
 def _expert(env: gym.Env[Any, Any], rng: np.random.Generator) -> Policy:
@@ -220,7 +222,7 @@ def _column(infos: Sequence[dict[str, Any]], key: str) -> NDArray[np.float32]:
     return np.asarray([info[key] for info in infos], dtype=np.float32)
 
 
-def _table(played: Sequence[Played], threshold: float) -> Table:
+def _table(played: Sequence[DemoEpisode], threshold: float) -> Table:
     """The truth beside what the model says."""
     table = Table(title="Truth and learned scores", title_style="bold", collapse_padding=True)
     table.add_column("world")

@@ -22,7 +22,7 @@ _STYLE = {"robometer": ("#2563eb", "learned progress + success"), "sparse": ("#9
 
 
 @dataclass(frozen=True)
-class PlotConfig:
+class QuickstartPlotConfig:
     """What to read and where to draw."""
 
     runs: Path = Path("experiments/results/quickstart")
@@ -71,7 +71,7 @@ def mean_curve(runs: Mapping[int, Sequence[tuple[int, float]]]) -> tuple[list[in
     return steps, [float(np.mean([table[step] for table in tables])) for step in steps]
 
 
-def main(config: PlotConfig) -> None:
+def main(config: QuickstartPlotConfig) -> None:
     """Draws the figure and prints, per reward, the mean of the last evaluation and when 0.8 was first met."""
     import matplotlib
 
@@ -100,4 +100,4 @@ def main(config: PlotConfig) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(PlotConfig, description=__doc__))
+    main(tyro.cli(QuickstartPlotConfig, description=__doc__))

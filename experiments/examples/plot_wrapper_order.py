@@ -10,7 +10,7 @@ import tyro
 
 from robometer_rl.envs.extras import naming_extras
 
-__all__ = ["STACKS", "PlotConfig", "Stack", "draw", "main"]
+__all__ = ["STACKS", "Stack", "WrapperOrderPlotConfig", "draw", "main"]
 
 _COLOURS = {"right": "#15803d", "slow": "#9a6b00", "refused": "#b91c1c"}
 _OURS = ("RobometerReward", "VecRobometerReward", "RobometerVectorReward", "ShareFrames")
@@ -63,7 +63,7 @@ STACKS = (
 
 
 @dataclass(frozen=True)
-class PlotConfig:
+class WrapperOrderPlotConfig:
     """Where to draw."""
 
     out: Path = Path("docs/images/wrapper_order.png")
@@ -116,7 +116,7 @@ def _boxes(axes: Any, stack: Stack) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Draw the picture."""
-    config = tyro.cli(PlotConfig, args=argv, description=main.__doc__)
+    config = tyro.cli(WrapperOrderPlotConfig, args=argv, description=main.__doc__)
     draw(config.out)
     print(f"wrote {config.out}")
 

@@ -9,7 +9,7 @@ from robometer_rl.rewards import RewardModel
 from robometer_rl.rewards.training.sampling import TaskText
 
 from ..episodes import Episode, list_episodes, read_episode
-from .evaluate import Video, load_by_task
+from .evaluate import EncodedVideo, load_by_task
 from .metrics import threshold_at_fpr
 
 __all__ = ["calibrate", "load_validation", "validation_episodes"]
@@ -53,7 +53,7 @@ def calibrate(
         Threshold in (0, 1]; None without a failed episode.
     """
     peaks = [
-        float(Video(model, episode.frames).score(texts[episode.task].sentences[0]).success.max())
+        float(EncodedVideo(model, episode.frames).score(texts[episode.task].sentences[0]).success.max())
         for episode in episodes
         if not episode.success.any()
     ]

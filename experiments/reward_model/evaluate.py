@@ -70,7 +70,7 @@ class EvaluateConfig:
     """Where to write the table as JSON."""
 
 
-class Video:
+class EncodedVideo:
     """One video, encoded once where the model can, to be scored in many orders and under many sentences."""
 
     def __init__(self, model: RewardModel, frames: NDArray[np.uint8]) -> None:
@@ -93,7 +93,7 @@ class Video:
             return self._model.score(self.frames[order], sentence)
         return self._compact.score_tokens(self._tokens[order.copy()], [sentence])[0]
 
-    def prefer(self, other: Video, sentence: str) -> float:
+    def prefer(self, other: EncodedVideo, sentence: str) -> float:
         """Probability that this video shows the task done better than the other."""
         if self._compact is None or self._tokens is None or other._tokens is None:
             return self._model.prefer(self.frames, other.frames, sentence)
@@ -105,7 +105,7 @@ class Scored:
     """An episode with its scores under the canonical sentence."""
 
     episode: Episode
-    video: Video
+    video: EncodedVideo
     scores: Scores
 
 
@@ -188,7 +188,7 @@ def _language_measures(
 def _preference_measures(
     scored: Sequence[Scored],
     sentence: str,
-    foreign: Sequence[Video],
+    foreign: Sequence[EncodedVideo],
     rng: np.random.Generator,
     pairs: int = 60,
 ) -> dict[str, float]:
@@ -228,7 +228,7 @@ def evaluate_task(
     sentence = get_task(task).sentence
     scored = []
     for episode in episodes:
-        video = Video(model, episode.frames)
+        video = EncodedVideo(model, episode.frames)
         scored.append(Scored(episode, video, video.score(sentence)))
     successes = [item for item in scored if item.episode.success.any()]
     if not successes or len(successes) == len(scored):
@@ -242,7 +242,7 @@ def evaluate_task(
             [TIERS[item.episode.kind] for item in ranked],
             [float(item.scores.progress[-1]) for item in ranked],
         ),
-        **_preference_measures(scored, sentence, [Video(model, e.frames) for e in foreign], rng),
+        **_preference_measures(scored, sentence, [EncodedVideo(model, e.frames) for e in foreign], rng),
         **_success_measures(scored, model.success_threshold),
         **_idle_measures(scored),
         **_order_measures(scored, sentence, rng),

@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .process import Busy, Job, Outcome, RunProcess, end_holder
-from .scheduler import Event
+from .process import Busy, Job, ProcessResult, RunProcess, end_holder
+from .scheduler import RunEvent
 
 __all__ = ["LocalEngine", "cores_of_this_process", "memory_of_this_process"]
 
@@ -58,7 +58,7 @@ class LocalEngine:
             for slot in range(workers)
         ]
         self._running: dict[str, tuple[RunProcess, tuple[int, ...]]] = {}
-        self._news: list[Event] = []
+        self._news: list[RunEvent] = []
 
     def room(self) -> int:
         """Returns how many more runs may start now."""
@@ -71,21 +71,23 @@ class LocalEngine:
             self._running[job.run_id] = (RunProcess(job, self._out, cores), cores)
         except Busy as error:
             self._slots.append(cores)
-            self._news.append(Event(job.run_id, "busy", Outcome(0, str(error))))
+            self._news.append(RunEvent(job.run_id, "busy", ProcessResult(0, str(error))))
         except OSError as error:
             self._slots.append(cores)
-            self._news.append(Event(job.run_id, "ended", Outcome(_CANNOT_START, f"cannot start: {error}")))
+            self._news.append(
+                RunEvent(job.run_id, "ended", ProcessResult(_CANNOT_START, f"cannot start: {error}"))
+            )
         else:
-            self._news.append(Event(job.run_id, "started"))
+            self._news.append(RunEvent(job.run_id, "started"))
 
-    def poll(self) -> list[Event]:
+    def poll(self) -> list[RunEvent]:
         """Returns what happened since the last call."""
         for run_id, (process, cores) in list(self._running.items()):
             outcome = process.poll()
             if outcome is not None:
                 del self._running[run_id]
                 self._slots.append(cores)
-                self._news.append(Event(run_id, "ended", outcome))
+                self._news.append(RunEvent(run_id, "ended", outcome))
         news, self._news = self._news, []
         return news
 

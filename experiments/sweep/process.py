@@ -18,7 +18,7 @@ from pathlib import Path
 from ..agent.run import RunFolder
 from .manifest import now
 
-__all__ = ["LOG", "PROGRAM", "Busy", "Job", "Outcome", "RunProcess", "end_holder", "in_use"]
+__all__ = ["LOG", "PROGRAM", "Busy", "Job", "ProcessResult", "RunProcess", "end_holder", "in_use"]
 
 PROGRAM = ("python", "-m", "robometer_rl.cli", "train")
 """What carries out a run; `python` stands for the interpreter of the machine that it runs on."""
@@ -55,7 +55,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProcessResult:
     """How an attempt ended."""
 
     status: int
@@ -104,7 +104,7 @@ class RunProcess:
             os.truncate(lock, 0)
             os.write(lock, f"{platform.node()} {self._process.pid}\n".encode())
 
-    def poll(self) -> Outcome | None:
+    def poll(self) -> ProcessResult | None:
         """Looks after the process.
 
         Returns:
@@ -116,8 +116,8 @@ class RunProcess:
             return None
         self.kill()  # what it started and left behind
         if status == 0 and self._folder.done:
-            return Outcome(0, "")
-        return Outcome(status, self._reason(status))
+            return ProcessResult(0, "")
+        return ProcessResult(status, self._reason(status))
 
     def interrupt(self) -> None:
         """Asks for a checkpoint and the end."""

@@ -34,8 +34,8 @@ except ModuleNotFoundError as error:
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 
 from .file_sync import Changes, FileSender, receive, snapshot
-from .process import Busy, Job, Outcome, RunProcess, end_holder, in_use
-from .scheduler import Event
+from .process import Busy, Job, ProcessResult, RunProcess, end_holder, in_use
+from .scheduler import RunEvent
 
 __all__ = ["RayEngine"]
 
@@ -53,7 +53,7 @@ class _News:
     """What an actor answers when asked how its run is."""
 
     where: str
-    outcome: Outcome | None
+    outcome: ProcessResult | None
     changes: Changes
 
 
@@ -177,7 +177,7 @@ class RayEngine:
         self._remotes: dict[str, _Remote] = {}
         self._closing: list[tuple[Any, Any]] = []
         self._impatient: set[str] = set()
-        self._news: list[Event] = []
+        self._news: list[RunEvent] = []
         self._token = uuid.uuid4().hex
         place = f"{platform.node()}:{self._out}".encode()
         self._scratch = f"robometer-rl-sweep-{hashlib.sha256(place).hexdigest()[:8]}"
@@ -223,7 +223,7 @@ class RayEngine:
         remote.asked = what
         remote.question = getattr(remote.actor, what).remote(*words)
 
-    def poll(self) -> list[Event]:
+    def poll(self) -> list[RunEvent]:
         """Returns what happened since the last call."""
         for run_id, remote in list(self._remotes.items()):
             if remote.question is None:
@@ -243,7 +243,8 @@ class RayEngine:
             cause = error.cause
             kind: Literal["busy", "ended"] = "busy" if isinstance(cause, Busy) else "ended"
             self._over(
-                run_id, Event(run_id, kind, Outcome(_CANNOT_START, f"{type(cause).__name__}: {cause}"))
+                run_id,
+                RunEvent(run_id, kind, ProcessResult(_CANNOT_START, f"{type(cause).__name__}: {cause}")),
             )
         except ActorUnavailableError as error:
             remote.question = None
@@ -262,18 +263,18 @@ class RayEngine:
             self._ask(remote, "start", files, run_id in self._impatient)
             self._impatient.discard(run_id)
         elif remote.asked == "start":
-            self._news.append(Event(run_id, "started", where=answer.where))
+            self._news.append(RunEvent(run_id, "started", where=answer.where))
         else:
             receive(self._out / run_id, answer.changes)
             if answer.outcome is not None:
-                self._over(run_id, Event(run_id, "ended", answer.outcome))
+                self._over(run_id, RunEvent(run_id, "ended", answer.outcome))
 
     def _lose(self, run_id: str, error: RayError) -> None:
         """The node died under a run."""
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         ray.kill(self._remotes[run_id].actor)
         del self._remotes[run_id]
-        self._news.append(Event(run_id, "lost", Outcome(_CANNOT_START, f"worker lost: {reason}")))
+        self._news.append(RunEvent(run_id, "lost", ProcessResult(_CANNOT_START, f"worker lost: {reason}")))
 
     def _release(self, timeout: float) -> None:
         """Ends the actors that are tidy.
@@ -288,7 +289,7 @@ class RayEngine:
                 ray.kill(actor)
                 self._closing.remove((actor, done))
 
-    def _over(self, run_id: str, event: Event) -> None:
+    def _over(self, run_id: str, event: RunEvent) -> None:
         """Lets the actor of an attempt tidy up."""
         actor = self._remotes.pop(run_id).actor
         self._closing.append((actor, actor.close.remote()))
@@ -300,14 +301,14 @@ class RayEngine:
             if remote.asked == "wants_files":
                 ray.kill(remote.actor)
                 del self._remotes[run_id]
-                self._news.append(Event(run_id, "ended", Outcome(_INTERRUPTED, "interrupted")))
+                self._news.append(RunEvent(run_id, "ended", ProcessResult(_INTERRUPTED, "interrupted")))
             else:
                 remote.actor.interrupt.remote()
 
     def kill(self) -> None:
         """Ends every run at once."""
         for run_id in list(self._remotes):
-            self._over(run_id, Event(run_id, "ended", Outcome(-signal.SIGKILL, "killed")))
+            self._over(run_id, RunEvent(run_id, "ended", ProcessResult(-signal.SIGKILL, "killed")))
 
     def end_holder(self, run_id: str) -> None:
         """Has the next attempt end what an earlier one left behind in the run's folder."""

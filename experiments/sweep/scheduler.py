@@ -13,9 +13,9 @@ from types import FrameType
 from typing import Literal, Protocol
 
 from .manifest import Entry, Manifest, now
-from .process import Job, Outcome
+from .process import Job, ProcessResult
 
-__all__ = ["Board", "Engine", "Event", "Loop", "Stop"]
+__all__ = ["Engine", "Interruption", "Loop", "ProgressView", "RunEvent"]
 
 WRONG_INPUT = 2
 """Exit status that no retry will change."""
@@ -27,18 +27,18 @@ _BUSY_FAILS = 10
 """A folder that stays in use for so many grace periods is given up."""
 
 
-FINE = Outcome(0, "")
+FINE = ProcessResult(0, "")
 
 
 @dataclass(frozen=True)
-class Event:
+class RunEvent:
     """What an engine has to tell about a run."""
 
     run_id: str
     """The run."""
     kind: Literal["started", "busy", "ended", "lost"]
     """Its process runs; its folder is in use; the process ended; the machine under it died."""
-    outcome: Outcome = FINE
+    outcome: ProcessResult = FINE
     """How it ended or was lost."""
     where: str = ""
     """The machine, empty for this one."""
@@ -55,7 +55,7 @@ class Engine(Protocol):
         """Starts a run, or asks for it; what becomes of it comes as events."""
         ...
 
-    def poll(self) -> list[Event]:
+    def poll(self) -> list[RunEvent]:
         """Returns what happened since the last call; comes back soon."""
         ...
 
@@ -76,7 +76,7 @@ class Engine(Protocol):
         ...
 
 
-class Board(Protocol):
+class ProgressView(Protocol):
     """Where the user sees it."""
 
     def changed(self, entry: Entry, note: str) -> None:
@@ -88,7 +88,7 @@ class Board(Protocol):
         ...
 
 
-class Stop:
+class Interruption:
     """Counts how often the user asked for the end: once is a clean stop, twice kills."""
 
     def __init__(self) -> None:
@@ -123,10 +123,10 @@ class Loop:
         manifest: Manifest,
         jobs: Mapping[str, Job],
         engine: Engine,
-        board: Board,
+        board: ProgressView,
         retries: int,
         grace: float,
-        stop: Stop,
+        stop: Interruption,
     ) -> None:
         """Everything is ready; nothing runs yet.
 
@@ -189,14 +189,14 @@ class Loop:
             self._board.changed(entry, note)
         self._board.refresh()
 
-    def _started(self, entry: Entry, event: Event) -> str:
+    def _started(self, entry: Entry, event: RunEvent) -> str:
         self._busy_since.pop(entry.id, None)
         entry.state, entry.where = "running", event.where
         entry.attempts += 1
         entry.started, entry.finished = now(), ""
         return f"attempt {entry.attempts}" if entry.attempts > 1 else ""
 
-    def _busy(self, entry: Entry, event: Event) -> str:
+    def _busy(self, entry: Entry, event: RunEvent) -> str:
         """Another process has the folder: come back later, and see to it that it ends."""
         self._active.discard(entry.id)
         entry.state = "waiting"
@@ -210,19 +210,19 @@ class Loop:
         self._queue.append(entry.id)
         return event.outcome.error
 
-    def _ended(self, entry: Entry, event: Event) -> str:
+    def _ended(self, entry: Entry, event: RunEvent) -> str:
         entry.exit_status = event.outcome.status
         self._failures[entry.id] += 1
         again = self._failures[entry.id] <= self._retries and event.outcome.status != WRONG_INPUT
         return self._settle(entry, event, again)
 
-    def _lost(self, entry: Entry, event: Event) -> str:
+    def _lost(self, entry: Entry, event: RunEvent) -> str:
         entry.exit_status = None
         entry.lost += 1
         self._losses[entry.id] += 1
         return self._settle(entry, event, self._losses[entry.id] <= LOST_WORKERS)
 
-    def _settle(self, entry: Entry, event: Event, again: bool) -> str:
+    def _settle(self, entry: Entry, event: RunEvent, again: bool) -> str:
         """What becomes of a run whose attempt is over."""
         self._active.discard(entry.id)
         entry.finished = now()

@@ -19,7 +19,7 @@ from rich.text import Text
 from ..agent.run import RunFolder
 from .manifest import Entry, Manifest
 
-__all__ = ["LineBoard", "LiveBoard", "Progress", "progress", "summary", "table"]
+__all__ = ["LineView", "LiveView", "Progress", "progress", "summary", "table"]
 
 _COLOURS = {"waiting": "dim", "running": "cyan", "done": "green", "failed": "red"}
 _SECONDS_BETWEEN_DRAWINGS = 1.0
@@ -166,7 +166,7 @@ def summary(manifest: Manifest) -> str:
     return line
 
 
-class LineBoard:
+class LineView:
     """One line for each change of state."""
 
     def __init__(self, console: Console, manifest: Manifest) -> None:
@@ -181,7 +181,7 @@ class LineBoard:
         """Lines do not move."""
 
 
-class LiveBoard:
+class LiveView:
     """A table that is drawn again and again; what failed stands above it for good."""
 
     def __init__(self, live: Live, manifest: Manifest) -> None:

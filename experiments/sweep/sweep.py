@@ -24,9 +24,9 @@ from ..agent.run import RunConfig
 from .local_engine import LocalEngine, cores_of_this_process, memory_of_this_process
 from .manifest import MANIFEST, Manifest, exclusive, load, open_manifest
 from .process import LOG, PROGRAM, Job
-from .scheduler import Board, Engine, Loop, Stop
+from .scheduler import Engine, Interruption, Loop, ProgressView
 from .spec import find_sweep, read_sweep, run_words
-from .status_table import LineBoard, LiveBoard, summary, table
+from .status_table import LineView, LiveView, summary, table
 
 __all__ = ["SweepConfig", "main", "sweep"]
 
@@ -139,14 +139,14 @@ def _run(config: SweepConfig, manifest: Manifest, program: tuple[str, ...], cons
         for run_id, its in words.items()
     }
     engine = _engine(config, manifest.out)
-    stop = Stop()
+    stop = Interruption()
     try:
         with ExitStack() as stack:
             stack.enter_context(stop.listening())
-            board: Board = LineBoard(console, manifest)
+            board: ProgressView = LineView(console, manifest)
             if console.is_terminal:
                 live = stack.enter_context(Live(console=console, auto_refresh=False))
-                board = LiveBoard(live, manifest)
+                board = LiveView(live, manifest)
             Loop(manifest, jobs, engine, board, config.retries, config.grace, stop).run()
     except KeyboardInterrupt:
         print(f"stopped: {summary(manifest)}; the same command goes on from here", flush=True)

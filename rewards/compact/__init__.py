@@ -5,6 +5,8 @@ token), `decoder` (causal transformer), `modeling` (the network and its heads), 
 runs in use), `streaming` (decoder and heads frame by frame), `openvino_package`, `openvino_graph` and
 `openvino_reader` (the same on OpenVINO), `options` (device, precision, threads, backend), `runtime` (the
 `RewardModel` protocol: score, prefer, stream), `checkpoint` (save, verify, load).
+
+`training` may import this folder; it imports the protocol.
 """
 
 from __future__ import annotations

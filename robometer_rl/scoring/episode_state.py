@@ -1,6 +1,6 @@
 """The rules of the wrappers over n episodes at once: when to score, what to pay, when to end.
 
-Every wrapper keeps one `EpisodeBook`, the single one with n = 1, so that all of them pay the same reward.
+Every wrapper keeps one `EpisodeState`, the single one with n = 1, so that all of them pay the same reward.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from robometer_rl.rewards.protocol import Scores
 
 from .shaping import ShapingConfig, check_early_end, require_finite, shape_reward
 
-__all__ = ["EpisodeBook", "Fill", "Outcome", "RewardConfig"]
+__all__ = ["EpisodeState", "Fill", "RewardConfig", "StepOutcome"]
 
 Fill = Literal["hold", "zero"]
 """What stands for the score at steps without one."""
@@ -88,7 +88,7 @@ class RewardConfig:
         }
 
 
-class Outcome(NamedTuple):
+class StepOutcome(NamedTuple):
     """What a step pays and whether it ends the episode, both of shape `(n,)`."""
 
     reward: NDArray[np.float64]
@@ -97,15 +97,15 @@ class Outcome(NamedTuple):
     """True where the environment or a rule ended the episode."""
 
 
-class EpisodeBook:
+class EpisodeState:
     """Keeps the scores and clocks of n episodes; `begin`, then `due` and `pay` at every step.
 
     Example:
-        >>> book = EpisodeBook(1, RewardConfig(ShapingConfig("delta")))
+        >>> state = EpisodeState(1, RewardConfig(ShapingConfig("delta")))
         >>> all_rows, zero, no = np.ones(1, bool), np.zeros(1, np.float32), np.zeros(1, bool)
-        >>> book.begin(all_rows, Scores(zero, zero))
-        >>> due = book.due(all_rows, ended=no)
-        >>> book.pay(all_rows, due, Scores(zero + 0.5, zero), 0.5, np.zeros(1), no, no).reward
+        >>> state.begin(all_rows, Scores(zero, zero))
+        >>> due = state.due(all_rows, ended=no)
+        >>> state.pay(all_rows, due, Scores(zero + 0.5, zero), 0.5, np.zeros(1), no, no).reward
         array([0.5])
     """
 
@@ -160,7 +160,7 @@ class EpisodeBook:
         env_reward: NDArray[np.float64],
         terminated: NDArray[np.bool_],
         true_success: NDArray[np.bool_],
-    ) -> Outcome:
+    ) -> StepOutcome:
         """Computes reward and termination of the step that `due` announced.
 
         Args:
@@ -200,4 +200,4 @@ class EpisodeBook:
             env_reward=env_reward,
         )
         reward = reward + config.true_success_bonus * true_success
-        return Outcome(np.where(rows, reward, 0.0), ends)
+        return StepOutcome(np.where(rows, reward, 0.0), ends)

@@ -1,178 +1,23 @@
-"""The model behind the wrappers: loaded late, shared within a process, averaged over cameras."""
+"""Streams of a shared model: n running episodes, one or several cameras, averaged."""
 
 from __future__ import annotations
 
-import json
-import os
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
-from weakref import WeakValueDictionary
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from robometer_rl.rewards.loading import check_model_spec, load_reward_model
+from robometer_rl.rewards.loading import check_model_spec
 from robometer_rl.rewards.protocol import RewardModel, RewardStream, Scores
 
-__all__ = [
-    "ANY_WORLD",
-    "Loaded",
-    "Scorer",
-    "UnseenWorldWarning",
-    "acquire",
-    "check_scores",
-    "check_task",
-    "check_world",
-    "warn_if_unseen",
-    "world_of",
-]
+from .checks import check_scores
+from .model_cache import Loaded, acquire
 
-ANY_WORLD = "*"
-"""Entry of `RewardModel.trained_worlds` by which a general model says that no world is foreign to it."""
+__all__ = ["ModelStreams"]
 
 
-class UnseenWorldWarning(UserWarning):
-    """The checkpoint never saw this world, so its scores may mean nothing there."""
-
-
-class Loaded:
-    """Holds a model so that it can be referred to weakly, whatever its class."""
-
-    def __init__(self, model: RewardModel) -> None:
-        """Keeps the model."""
-        self.model = model
-
-
-_shared: WeakValueDictionary[tuple[int, str], Loaded] = WeakValueDictionary()
-_warned: set[tuple[str, str]] = set()
-
-
-def acquire(spec: str | Mapping[str, Any]) -> Loaded:
-    """Loads a model, or hands out the one that this process has loaded under an equal spec.
-
-    Args:
-        spec: What `load_reward_model` reads.
-
-    Returns:
-        The holder of the model; it is shared for as long as somebody keeps a holder.
-    """
-    # The process id is part of the key: a forked worker must not use the threads and streams of its parent.
-    key = (os.getpid(), json.dumps(spec, sort_keys=True))
-    loaded = _shared.get(key)
-    if loaded is None:
-        loaded = Loaded(load_reward_model(spec))
-        _shared[key] = loaded
-    return loaded
-
-
-def check_task(task: object) -> str:
-    """Checks a task sentence.
-
-    Args:
-        task: What the user gave.
-
-    Returns:
-        The sentence.
-
-    Raises:
-        TypeError: Not a string.
-        ValueError: Empty or blank.
-    """
-    hint = 'say what the robot should do, e.g. task="open the drawer"'
-    if not isinstance(task, str):
-        raise TypeError(f"task={task!r} must be a sentence, not {type(task).__name__}: {hint}")
-    if not task.strip():
-        raise ValueError(f"task={task!r} is empty: {hint}")
-    return task
-
-
-def check_world(world: object) -> str | None:
-    """Checks the id of a world.
-
-    Args:
-        world: What the user gave.
-
-    Returns:
-        The id, None if none was given.
-
-    Raises:
-        TypeError: Neither a string nor None.
-        ValueError: Empty or blank.
-    """
-    hint = 'give the id under which the checkpoint knows it, e.g. world="mylab/press-bell", or None'
-    if world is None:
-        return None
-    if not isinstance(world, str):
-        raise TypeError(f"world={world!r} must be a string, not {type(world).__name__}: {hint}")
-    if not world.strip():
-        raise ValueError(f"world={world!r} is empty: {hint}")
-    return world
-
-
-def world_of(env: gym.Env[Any, Any]) -> str:
-    """Id of an environment's world: its task's id, else its spec's, else its class name.
-
-    Args:
-        env: The environment, wrapped or not.
-
-    Returns:
-        The id, such as `metaworld/drawer-open-v3`.
-    """
-    known = getattr(getattr(env.unwrapped, "task", None), "id", None)
-    if isinstance(known, str):
-        return known
-    spec = env.unwrapped.spec
-    return type(env.unwrapped).__qualname__ if spec is None else spec.id
-
-
-def warn_if_unseen(model: RewardModel, spec: object, world: str, stacklevel: int = 3) -> None:
-    """Warns, once per process, world and model, where a checkpoint was never trained on the world.
-
-    By default the warning points at the caller of the function that calls this one.
-
-    Args:
-        model: The model.
-        spec: How the user named it.
-        world: Id of the world, such as `metaworld/drawer-open-v3`.
-        stacklevel: As for `warnings.warn`.
-    """
-    key = (world, json.dumps(spec, sort_keys=True))
-    if key in _warned or world in model.trained_worlds or ANY_WORLD in model.trained_worlds:
-        return
-    _warned.add(key)
-    warnings.warn(
-        f"the reward model {spec!r} was never trained on {world!r}: its scores may mean little here. "
-        "Fit it on a few demonstrations of this world with `robometer-rl fit`, or use a larger model. "
-        "Where it knows this world by another id, say so with world=...; warn_unseen_world=False silences "
-        "this. "
-        f"It knows: {', '.join(model.trained_worlds) or 'no world'}.",
-        UnseenWorldWarning,
-        stacklevel=stacklevel,
-    )
-
-
-def check_scores(model: object, name: str, values: NDArray[np.float32], rows: NDArray[np.bool_]) -> None:
-    """Checks what a model returned.
-
-    Args:
-        model: What to call the model in the error.
-        name: `"progress"` or `"success"`.
-        values: The scores, `(n,)`.
-        rows: bool `(n,)`, which of them count.
-
-    Raises:
-        ValueError: A wrong shape, NaN, or a score outside [0, 1].
-    """
-    if np.shape(values) != rows.shape:
-        raise ValueError(f"model {model!r} returned {name} of shape {np.shape(values)}, not {rows.shape}")
-    inside = (values >= 0.0) & (values <= 1.0)  # False for NaN too
-    if not (inside | ~rows).all():
-        raise ValueError(f"model {model!r} returned {name}={values[rows].tolist()}, not all in [0, 1]")
-
-
-class Scorer:
+class ModelStreams:
     """Scores n running episodes seen by one or several cameras; a score is the mean over the cameras.
 
     The model is loaded at the first `reset`, in the process that calls it, so an unused scorer is cheap and

@@ -11,11 +11,11 @@ from typing import Any, Literal, TypedDict, cast, get_args
 from robometer_rl.rewards.loading import check_model_spec
 
 from ..frames import FrameSource
+from .checks import check_task, check_world
 from .episode_state import Fill, RewardConfig
-from .model_streams import check_task, check_world
 from .shaping import Mode, ShapingConfig
 
-__all__ = ["RewardOptions", "Score", "Setup", "check_tasks", "read_setup"]
+__all__ = ["RewardOptions", "Score", "WrapperOptions", "check_tasks", "read_options"]
 
 Score = Literal["step", "episode_end"]
 """When an episode is scored: frame by frame as it runs, or all at once when it is over."""
@@ -52,7 +52,7 @@ _RULES = {item.name for item in fields(RewardConfig)} - {"shaping"}
 
 
 @dataclass(frozen=True)
-class Setup:
+class WrapperOptions:
     """A wrapper's options, checked."""
 
     spec: str | dict[str, Any]
@@ -74,7 +74,7 @@ class Setup:
         return len(self.sources) if isinstance(self.sources, list) else 1
 
 
-def read_setup(model: str | Mapping[str, Any], options: Mapping[str, Any]) -> Setup:
+def read_options(model: str | Mapping[str, Any], options: Mapping[str, Any]) -> WrapperOptions:
     """Checks a model spec and a wrapper's options, without loading anything.
 
     Args:
@@ -101,7 +101,7 @@ def read_setup(model: str | Mapping[str, Any], options: Mapping[str, Any]) -> Se
     rules: Any = {name: value for name, value in options.items() if name in _RULES}
     config = RewardConfig(ShapingConfig(**shaping), **rules)
     frames = given.get("frames", "render")
-    return Setup(
+    return WrapperOptions(
         spec=model if isinstance(model, str) else json.loads(json.dumps(dict(model))),
         sources=frames if isinstance(frames, str) or callable(frames) else list(frames),
         config=config,

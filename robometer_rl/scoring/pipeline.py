@@ -1,4 +1,4 @@
-"""From frames and facts of n running episodes to reward and termination: what every wrapper does inside."""
+"""From frames and facts of n running episodes to reward and termination: the inside of every wrapper."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from robometer_rl.rewards.protocol import RewardModel, Scores
 
-from .episode_state import EpisodeBook, Outcome
-from .model_streams import Scorer
-from .options import Setup
+from .episode_state import EpisodeState, StepOutcome
+from .model_streams import ModelStreams
+from .options import WrapperOptions
 from .relabel import Relabelled, replay, score_views
 
-__all__ = ["Facts", "Rewarder", "make_rewarder"]
+__all__ = ["RewardPipeline", "StepBatch", "make_pipeline"]
 
 Views = Sequence[NDArray[np.uint8]]
 """One uint8 `(n, H, W, 3)` per camera."""
 
 
-class Facts(NamedTuple):
+class StepBatch(NamedTuple):
     """What the environments said of one step, each of shape `(n,)`; only `rows` count."""
 
     rows: NDArray[np.bool_]
@@ -37,50 +37,50 @@ class Facts(NamedTuple):
     """Whether the environment says that the task is done; False where it does not tell."""
 
     @staticmethod
-    def none(n: int) -> Facts:
+    def none(n: int) -> StepBatch:
         """No episode made a step."""
         no = np.zeros(n, dtype=np.bool_)
-        return Facts(no, np.zeros(n, dtype=np.float64), no, no, no)
+        return StepBatch(no, np.zeros(n, dtype=np.float64), no, no, no)
 
 
-class Rewarder:
+class RewardPipeline:
     """Scores n running episodes frame by frame and pays for each step.
 
-    The model is loaded at the first `advance`, in the process that calls it, once for all rewarders of that
+    The model is loaded at the first `advance`, in the process that calls it, once for all pipelines of that
     process whose specs are equal.
     """
 
-    def __init__(self, setup: Setup, tasks: Sequence[str]) -> None:
+    def __init__(self, options: WrapperOptions, tasks: Sequence[str]) -> None:
         """Prepares n episodes that have not begun; nothing is loaded yet.
 
         Args:
-            setup: The wrapper's options.
+            options: The wrapper's options.
             tasks: n sentences.
         """
-        self.config = setup.config
+        self.config = options.config
         self.tasks = list(tasks)
         self.n = len(self.tasks)
-        self.book = EpisodeBook(self.n, setup.config)
+        self.state = EpisodeState(self.n, options.config)
         self.finished: dict[int, Relabelled] = {}
         """By row, the rewards of the episodes that the last `advance` ended, where scored at their end."""
-        self._scorer = Scorer(setup.spec, self.n, setup.cameras)
+        self._streams = ModelStreams(options.spec, self.n, options.cameras)
         unknown = np.full(self.n, np.nan, dtype=np.float32)
         self._unscored = Scores(unknown, unknown)
 
     @property
     def model(self) -> RewardModel:
         """The model, loaded now if it was not."""
-        return self._scorer.model
+        return self._streams.model
 
     @property
     def progress(self) -> NDArray[np.float64]:
         """Last score of progress, `(n,)`."""
-        return self.book.progress
+        return self.state.progress
 
     @property
     def success(self) -> NDArray[np.float64]:
         """Last score of success, `(n,)`."""
-        return self.book.success
+        return self.state.success
 
     @property
     def success_threshold(self) -> float:
@@ -88,116 +88,116 @@ class Rewarder:
         given = self.config.success_threshold
         return float(self.model.success_threshold) if given is None else float(given)
 
-    def ended(self, facts: Facts) -> NDArray[np.bool_]:
+    def ended(self, batch: StepBatch) -> NDArray[np.bool_]:
         """Where a step is the last of its episode for a reason other than predicted success, bool `(n,)`."""
-        ended = facts.terminated | facts.truncated
+        ended = batch.terminated | batch.truncated
         if self.config.terminate_on_true_success:
-            ended = ended | facts.true_success
-        return facts.rows & ended
+            ended = ended | batch.true_success
+        return batch.rows & ended
 
-    def due(self, facts: Facts) -> NDArray[np.bool_]:
+    def due(self, batch: StepBatch) -> NDArray[np.bool_]:
         """Advances the clocks by one step and tells which episodes are scored at it, bool `(n,)`."""
-        return self.book.due(facts.rows, self.ended(facts))
+        return self.state.due(batch.rows, self.ended(batch))
 
     def advance(
-        self, begins: NDArray[np.bool_], facts: Facts, due: NDArray[np.bool_], views: Views
-    ) -> Outcome:
+        self, begins: NDArray[np.bool_], batch: StepBatch, due: NDArray[np.bool_], views: Views
+    ) -> StepOutcome:
         """Starts some episodes, scores and pays a step of others, in one forward of the model.
 
         Args:
             begins: bool `(n,)`, the episodes that start with these frames.
-            facts: The step that other episodes made.
-            due: bool `(n,)`, what `due(facts)` returned.
+            batch: The step that other episodes made.
+            due: bool `(n,)`, what `due(batch)` returned.
             views: One uint8 `(n, H, W, 3)` per camera; read where `begins` or `due`.
 
         Returns:
-            Reward and termination; reward 0 outside `facts.rows`.
+            Reward and termination; reward 0 outside `batch.rows`.
 
         Raises:
             ValueError: The model returned scores that are none, or a reward is not finite.
         """
         if begins.any():
-            self._scorer.reset(self.tasks, begins)
+            self._streams.reset(self.tasks, begins)
         pushed = begins | due
         scores = self._unscored
         if pushed.any():
-            scores = self._scorer.push(views, None if pushed.all() else pushed)
-            self.book.begin(begins, scores)
-        outcome = self.book.pay(
-            facts.rows,
+            scores = self._streams.push(views, None if pushed.all() else pushed)
+            self.state.begin(begins, scores)
+        outcome = self.state.pay(
+            batch.rows,
             due,
             scores,
             self.success_threshold,
-            facts.env_reward,
-            facts.terminated & facts.rows,
-            facts.true_success & facts.rows,
+            batch.env_reward,
+            batch.terminated & batch.rows,
+            batch.true_success & batch.rows,
         )
-        check_rewards(outcome.reward, facts.env_reward)
+        check_rewards(outcome.reward, batch.env_reward)
         return outcome
 
     def close(self) -> None:
         """Lets go of the model; a later episode loads it again."""
-        self._scorer.close()
+        self._streams.close()
 
 
-class EpisodeEndRewarder(Rewarder):
+class EpisodeEndPipeline(RewardPipeline):
     """Keeps the frames of running episodes and scores each when it is over, in one causal pass.
 
     Until then the reward and the scores are NaN: they are not known, and a learner that takes them for
     rewards shall fail rather than learn from placeholders. `finished` holds those of whole episodes.
     """
 
-    def __init__(self, setup: Setup, tasks: Sequence[str]) -> None:
+    def __init__(self, options: WrapperOptions, tasks: Sequence[str]) -> None:
         """Prepares n episodes that have not begun; nothing is loaded yet."""
-        super().__init__(setup, tasks)
-        self._tapes = [_Tape() for _ in self.tasks]
-        self.book.progress[:] = np.nan
-        self.book.success[:] = np.nan
+        super().__init__(options, tasks)
+        self._buffers = [_EpisodeBuffer() for _ in self.tasks]
+        self.state.progress[:] = np.nan
+        self.state.success[:] = np.nan
 
     def advance(
-        self, begins: NDArray[np.bool_], facts: Facts, due: NDArray[np.bool_], views: Views
-    ) -> Outcome:
+        self, begins: NDArray[np.bool_], batch: StepBatch, due: NDArray[np.bool_], views: Views
+    ) -> StepOutcome:
         """Starts some episodes, keeps a step of others, and pays for those that this step ends."""
         if begins.any():
-            self.book.begin(begins, self._unscored)
+            self.state.begin(begins, self._unscored)
             for row in np.flatnonzero(begins):
-                self._tapes[row] = _Tape([view[row].copy() for view in views])
-        for row in np.flatnonzero(facts.rows):
+                self._buffers[row] = _EpisodeBuffer([view[row].copy() for view in views])
+        for row in np.flatnonzero(batch.rows):
             frames = [view[row].copy() for view in views] if due[row] else None
-            self._tapes[row].add(frames, float(facts.env_reward[row]), bool(facts.true_success[row]))
-        ended = self.ended(facts)
+            self._buffers[row].add(frames, float(batch.env_reward[row]), bool(batch.true_success[row]))
+        ended = self.ended(batch)
         self.finished = {}
-        reward = np.where(facts.rows, np.nan, 0.0)
-        terminated = facts.rows & facts.terminated
+        reward = np.where(batch.rows, np.nan, 0.0)
+        terminated = batch.rows & batch.terminated
         if self.config.terminate_on_true_success:
-            terminated = terminated | (facts.rows & facts.true_success)
+            terminated = terminated | (batch.rows & batch.true_success)
         for row in np.flatnonzero(ended):
             done = self._score(int(row), bool(terminated[row]))
             self.finished[int(row)] = done
             reward[row] = done.reward[-1]
-            self.book.progress[row], self.book.success[row] = done.progress[-1], done.success[-1]
-        check_rewards(reward[ended], facts.env_reward[ended])
-        return Outcome(reward, terminated)
+            self.state.progress[row], self.state.success[row] = done.progress[-1], done.success[-1]
+        check_rewards(reward[ended], batch.env_reward[ended])
+        return StepOutcome(reward, terminated)
 
     def _score(self, row: int, terminated: bool) -> Relabelled:
-        tape = self._tapes[row]
-        self._tapes[row] = _Tape()
-        scores = score_views(self.model, tape.views(), self.tasks[row])
+        buffer = self._buffers[row]
+        self._buffers[row] = _EpisodeBuffer()
+        scores = score_views(self.model, buffer.views(), self.tasks[row])
         done = replay(
             self.config,
             self.success_threshold,
             scores,
-            np.array(tape.scored, dtype=np.bool_),
-            np.array(tape.env_reward, dtype=np.float64),
-            np.array(tape.true_success, dtype=np.bool_),
+            np.array(buffer.scored, dtype=np.bool_),
+            np.array(buffer.env_reward, dtype=np.float64),
+            np.array(buffer.true_success, dtype=np.bool_),
             terminated,
         )
-        check_rewards(done.reward, np.array(tape.env_reward))
+        check_rewards(done.reward, np.array(buffer.env_reward))
         return done
 
 
 @dataclass
-class _Tape:
+class _EpisodeBuffer:
     """One running episode as far as it will be needed at its end."""
 
     first: list[NDArray[np.uint8]] = field(default_factory=list)
@@ -219,9 +219,9 @@ class _Tape:
         return [np.stack(view) for view in zip(self.first, *self.frames, strict=True)]
 
 
-def make_rewarder(setup: Setup, tasks: Sequence[str]) -> Rewarder:
-    """Makes the rewarder that the option `score` asks for."""
-    return (EpisodeEndRewarder if setup.score == "episode_end" else Rewarder)(setup, tasks)
+def make_pipeline(options: WrapperOptions, tasks: Sequence[str]) -> RewardPipeline:
+    """Makes the pipeline that the option `score` asks for."""
+    return (EpisodeEndPipeline if options.score == "episode_end" else RewardPipeline)(options, tasks)
 
 
 def check_rewards(reward: NDArray[np.float64], env_reward: NDArray[np.float64]) -> None:

@@ -1,6 +1,6 @@
 """Rewards of an episode that is over: one causal pass of the model instead of one per step.
 
-The rules are those of the running wrappers (`EpisodeBook`), so the numbers are the same.
+The rules are those of the running wrappers (`EpisodeState`), so the numbers are the same.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from robometer_rl.rewards.protocol import RewardModel, Scores
 
-from .episode_state import EpisodeBook, RewardConfig
-from .model_streams import acquire, check_scores, check_task
+from .checks import check_scores, check_task
+from .episode_state import EpisodeState, RewardConfig
+from .model_cache import acquire
 
 __all__ = ["Relabelled", "relabel", "replay", "score_views"]
 
@@ -140,16 +141,16 @@ def replay(
     Returns:
         Rewards and scores of every step.
     """
-    book = EpisodeBook(1, config)
+    state = EpisodeState(1, config)
     row = np.ones(1, dtype=np.bool_)
-    book.begin(row, Scores(scores.progress[:1], scores.success[:1]))
+    state.begin(row, Scores(scores.progress[:1], scores.success[:1]))
     steps = len(scored)
     reward, progress, success = np.zeros(steps), np.zeros(steps + 1), np.zeros(steps + 1)
-    progress[0], success[0] = book.progress[0], book.success[0]
+    progress[0], success[0] = state.progress[0], state.success[0]
     taken = np.cumsum(scored)
     for t in range(steps):
         now = slice(taken[t], taken[t] + 1)
-        outcome = book.pay(
+        outcome = state.pay(
             row,
             scored[t : t + 1],
             Scores(scores.progress[now], scores.success[now]),
@@ -159,5 +160,5 @@ def replay(
             true_success[t : t + 1],
         )
         reward[t] = outcome.reward[0]
-        progress[t + 1], success[t + 1] = book.progress[0], book.success[0]
+        progress[t + 1], success[t + 1] = state.progress[0], state.success[0]
     return Relabelled(reward, progress, success)

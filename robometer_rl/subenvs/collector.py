@@ -1,4 +1,4 @@
-"""One rewarder for the sub-environments of a vector environment, whatever its kind and autoreset mode.
+"""One pipeline for the sub-environments of a vector environment, whatever its kind and autoreset mode.
 
 The sub-environments report their own steps and resets (`ShareFrames`), so nothing is inferred from the mode:
 a step that only resets, a step followed by a reset, and a partial reset all read the same here.
@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 from robometer_rl.rewards.protocol import RewardModel
 
-from ..scoring.model_streams import warn_if_unseen
-from ..scoring.options import Setup
-from ..scoring.pipeline import Facts, make_rewarder
+from ..scoring.options import WrapperOptions
+from ..scoring.pipeline import StepBatch, make_pipeline
 from ..scoring.relabel import Relabelled
+from ..scoring.unseen_world import warn_if_unseen
 from .share_frames import FramePlan, Joined, ShareFrames
-from .shared_memory import NOTHING, RESET, STEP, Board
+from .shared_memory import NOTHING, RESET, STEP, SharedFrames
 
-__all__ = ["Call", "VectorRewarder", "VectorTurn", "tap_in_process"]
+__all__ = ["Call", "SubEnvCollector", "VectorStep", "tap_in_process"]
 
 Call = Callable[..., Sequence[Any]]
 """`call(name, *args)` calls a method of every sub-environment and returns their answers."""
 
 
-class VectorTurn(NamedTuple):
+class VectorStep(NamedTuple):
     """What one step of a vector environment earned; arrays of shape `(n,)`."""
 
     stepped: NDArray[np.bool_]
@@ -57,16 +57,16 @@ def tap_in_process(envs: list[gym.Env[Any, Any]]) -> None:
             envs[i] = ShareFrames(env)
 
 
-class VectorRewarder:
+class SubEnvCollector:
     """Takes what the sub-environments left and pays for it."""
 
-    def __init__(self, call: Call, tasks: Sequence[str], setup: Setup, crosses: bool) -> None:
+    def __init__(self, call: Call, tasks: Sequence[str], options: WrapperOptions, crosses: bool) -> None:
         """Tells the sub-environments what is wanted of them.
 
         Args:
             call: Calls a method of every sub-environment.
             tasks: n sentences.
-            setup: The wrapper's options.
+            options: The wrapper's options.
             crosses: Whether sub-environments live in other processes.
 
         Raises:
@@ -74,50 +74,50 @@ class VectorRewarder:
             ValueError: A frame source does not exist.
         """
         self._call = call
-        self._setup = setup
-        self._rewarder = make_rewarder(setup, tasks)
-        self._n = len(self._rewarder.tasks)
-        self._board: Board | None = None
+        self._options = options
+        self._pipeline = make_pipeline(options, tasks)
+        self._n = len(self._pipeline.tasks)
+        self._shared: SharedFrames | None = None
         ids: Sequence[str] = call("frames_id")
         plan = FramePlan(
             rows={name: row for row, name in enumerate(ids)},
-            sources=setup.sources,
-            score_every=setup.config.score_every,
-            needs_truth=setup.config.needs_truth,
-            terminate_on_true_success=setup.config.terminate_on_true_success,
+            sources=options.sources,
+            score_every=options.config.score_every,
+            needs_truth=options.config.needs_truth,
+            terminate_on_true_success=options.config.terminate_on_true_success,
         )
         if crosses:
-            _check_picklable(setup)
+            _check_picklable(options)
         joined: Sequence[Joined] = call("frames_join", plan)
         for answer in joined:
             if answer.error is not None:
                 raise answer.error
-        self._worlds = [answer.world if setup.world is None else setup.world for answer in joined]
+        self._worlds = [answer.world if options.world is None else options.world for answer in joined]
 
     @property
     def model(self) -> RewardModel:
         """The model, loaded now if it was not."""
-        return self._rewarder.model
+        return self._pipeline.model
 
     @property
     def begun(self) -> bool:
         """Whether there was a reset."""
-        return self._board is not None
+        return self._shared is not None
 
     @property
     def success_threshold(self) -> float:
         """The success score from which a step counts as done."""
-        return self._rewarder.success_threshold
+        return self._pipeline.success_threshold
 
     @property
     def progress(self) -> NDArray[np.float64]:
         """Last score of progress, `(n,)`, a copy."""
-        return self._rewarder.progress.copy()
+        return self._pipeline.progress.copy()
 
     @property
     def success(self) -> NDArray[np.float64]:
         """Last score of success, `(n,)`, a copy."""
-        return self._rewarder.success.copy()
+        return self._pipeline.success.copy()
 
     def after_reset(self, mask: NDArray[np.bool_] | None = None) -> None:
         """Starts the episodes that a reset has begun.
@@ -130,16 +130,16 @@ class VectorRewarder:
             ValueError: The pictures of the sub-environments differ in size.
         """
         expected = np.ones(self._n, dtype=np.bool_) if mask is None else mask
-        if self._board is None:
+        if self._shared is None:
             self._open()
-        assert self._board is not None
-        rows = self._board.read()
+        assert self._shared is not None
+        rows = self._shared.read()
         began = rows["kind"][:, 0] == RESET
         if not (began == expected).all() or (rows["kind"][:, 1] != NOTHING).any():
             raise RuntimeError(_behind_the_back("reset", np.flatnonzero(began != expected)))
-        self._board.over[began] = False
-        no_steps = Facts.none(self._n)
-        self._rewarder.advance(began, no_steps, no_steps.rows, self._board.views(0))
+        self._shared.over[began] = False
+        no_steps = StepBatch.none(self._n)
+        self._pipeline.advance(began, no_steps, no_steps.rows, self._shared.views(0))
 
     def _open(self) -> None:
         shapes = self._call("frames_shapes")
@@ -148,17 +148,17 @@ class VectorRewarder:
                 f"the pictures of the environments differ in shape: {sorted(set(shapes))}; one size is "
                 "needed for a batch, so make all environments with the same image size"
             )
-        board = Board(self._n, shapes[0])
+        shared = SharedFrames(self._n, shapes[0])
         try:
-            self._call("frames_open", board)
+            self._call("frames_open", shared)
         finally:
-            board.unlink()
-        self._board = board
-        if self._setup.warns:
+            shared.unlink()
+        self._shared = shared
+        if self._options.warns:
             for world in dict.fromkeys(self._worlds):
-                warn_if_unseen(self._rewarder.model, self._setup.spec, world, stacklevel=5)
+                warn_if_unseen(self._pipeline.model, self._options.spec, world, stacklevel=5)
 
-    def after_step(self, ended: NDArray[np.bool_]) -> VectorTurn:
+    def after_step(self, ended: NDArray[np.bool_]) -> VectorStep:
         """Scores and pays what the sub-environments did in one step.
 
         Args:
@@ -171,31 +171,31 @@ class VectorRewarder:
             RuntimeError: The sub-environments did something else than the vector environment says.
             ValueError: The model returned scores that are none, or a reward is not finite.
         """
-        assert self._board is not None
-        rows = self._board.read()
+        assert self._shared is not None
+        rows = self._shared.read()
         stepped = rows["kind"][:, 0] == STEP
         reset_instead = rows["kind"][:, 0] == RESET
         reset_after = rows["kind"][:, 1] == RESET
-        facts = Facts(
+        batch = StepBatch(
             stepped,
             np.where(stepped, rows["env_reward"], 0.0),
             stepped & rows["terminated"],
             stepped & rows["truncated"],
             stepped & rows["true_success"],
         )
-        strange = ~(stepped | reset_instead) | ((facts.terminated | facts.truncated) != ended)
+        strange = ~(stepped | reset_instead) | ((batch.terminated | batch.truncated) != ended)
         if strange.any():
             raise RuntimeError(_behind_the_back("step", np.flatnonzero(strange)))
-        due = self._rewarder.due(facts)
+        due = self._pipeline.due(batch)
         if (due & ~rows["framed"][:, 0]).any():
             raise RuntimeError(_behind_the_back("step", np.flatnonzero(due & ~rows["framed"][:, 0])))
-        outcome = self._rewarder.advance(reset_instead, facts, due, self._board.views(0))
-        finished = dict(self._rewarder.finished)
+        outcome = self._pipeline.advance(reset_instead, batch, due, self._shared.views(0))
+        finished = dict(self._pipeline.finished)
         progress, success = self.progress, self.success
         if reset_after.any():
-            no_steps = Facts.none(self._n)
-            self._rewarder.advance(reset_after, no_steps, no_steps.rows, self._board.views(1))
-        return VectorTurn(
+            no_steps = StepBatch.none(self._n)
+            self._pipeline.advance(reset_after, no_steps, no_steps.rows, self._shared.views(1))
+        return VectorStep(
             stepped=stepped,
             began=reset_instead | reset_after,
             reward=outcome.reward,
@@ -208,20 +208,20 @@ class VectorRewarder:
 
     def reset_at_next_step(self, rows: NDArray[np.bool_]) -> None:
         """Makes the next step of these sub-environments a reset, as autoreset does where it ended them."""
-        assert self._board is not None
-        self._board.over[rows] = True
+        assert self._shared is not None
+        self._shared.over[rows] = True
 
     def close(self) -> None:
         """Lets go of the model."""
-        self._rewarder.close()
+        self._pipeline.close()
 
 
-def _check_picklable(setup: Setup) -> None:
+def _check_picklable(options: WrapperOptions) -> None:
     try:
-        pickle.dumps(setup.sources)
+        pickle.dumps(options.sources)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TypeError(
-            f"frames={setup.sources!r} cannot be sent to worker processes ({error}): name the function, "
+            f"frames={options.sources!r} cannot be sent to worker processes ({error}): name the function, "
             'frames="module:function", or put it at the top level of a module'
         ) from error
 

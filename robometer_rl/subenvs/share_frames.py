@@ -1,7 +1,7 @@
 """The part of a vector reward wrapper that stands in each sub-environment: it takes the pictures there.
 
 A vector environment resets its sub-environments by itself, and the last frame of an episode is gone when the
-call returns. So the frame is taken inside, at the moment it is due, and left on a `Board`.
+call returns. So the frame is taken inside, at the moment it is due, and left on a `SharedFrames`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from ..frames import FrameGrabber, FrameSource
-from ..scoring.model_streams import world_of
 from ..scoring.true_success import named_success, read_success
-from .shared_memory import RESET, STEP, Board, Event
+from ..scoring.unseen_world import world_of
+from .shared_memory import RESET, STEP, SharedFrames, StepRecord
 
 __all__ = ["FramePlan", "Joined", "ShareFrames"]
 
@@ -78,8 +78,8 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._id = ""
         self._plan: FramePlan | None = None
         self._grabber: FrameGrabber | None = None
-        self._board: Board | None = None
-        self._begun: Event | None = None
+        self._board: SharedFrames | None = None
+        self._begun: StepRecord | None = None
         self._row = -1
         self._clock = 0
 
@@ -113,7 +113,7 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         assert self._begun.frames is not None
         return tuple(frame.shape for frame in self._begun.frames)
 
-    def frames_open(self, board: Board) -> None:
+    def frames_open(self, board: SharedFrames) -> None:
         """Leaves events on a board from now on, the last reset at once.
 
         Args:
@@ -142,7 +142,7 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         if self._plan is not None:
             info = named_success(info)
             self._clock = 0
-            self._post(Event(RESET, self._grab(observation)))
+            self._post(StepRecord(RESET, self._grab(observation)))
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -173,14 +173,14 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._clock += 1
         due = terminated or truncated or self._clock % plan.score_every == 0
         frames = self._grab(observation) if due else None
-        self._post(Event(STEP, frames, float(reward), terminated, truncated, success))
+        self._post(StepRecord(STEP, frames, float(reward), terminated, truncated, success))
         return observation, reward, terminated, truncated, info
 
     def _grab(self, observation: Any) -> list[NDArray[np.uint8]]:
         assert self._grabber is not None
         return self._grabber.grab(observation)
 
-    def _post(self, event: Event) -> None:
+    def _post(self, event: StepRecord) -> None:
         if self._board is not None:
             self._board.post(self._row, event)
         elif event.kind == RESET:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NOTHING", "RESET", "STEP", "Board", "Event"]
+__all__ = ["NOTHING", "RESET", "STEP", "SharedFrames", "StepRecord"]
 
 NOTHING, STEP, RESET = 0, 1, 2
 """Kinds of events."""
@@ -41,7 +41,7 @@ _ROW = np.dtype(
 
 
 @dataclass(frozen=True)
-class Event:
+class StepRecord:
     """One step or reset of a sub-environment."""
 
     kind: int
@@ -64,7 +64,7 @@ class _Layout(NamedTuple):
     shapes: tuple[tuple[int, ...], ...]
 
 
-class Board:
+class SharedFrames:
     """n rows of events and frames in one file that processes map; pickles as the way to that file.
 
     The file lies in memory where the system offers that (`/dev/shm`), and loses its name as soon as everybody
@@ -105,10 +105,10 @@ class Board:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickles as a recipe: whoever unpickles maps the same memory."""
-        return Board._open, (tuple(self._layout),)
+        return SharedFrames._open, (tuple(self._layout),)
 
     @classmethod
-    def _open(cls, layout: tuple[str, int, tuple[tuple[int, ...], ...]]) -> Board:
+    def _open(cls, layout: tuple[str, int, tuple[tuple[int, ...], ...]]) -> SharedFrames:
         board = object.__new__(cls)
         board._map(_Layout(*layout))
         return board
@@ -119,7 +119,7 @@ class Board:
 
     # What a sub-environment does.
 
-    def post(self, row: int, event: Event) -> None:
+    def post(self, row: int, event: StepRecord) -> None:
         """Leaves an event.
 
         Args:
@@ -130,10 +130,10 @@ class Board:
             RuntimeError: The wrapper has not looked since the last two events.
             ValueError: A picture has another shape than the first.
         """
-        facts = self._rows[row : row + 1]
-        if facts["look"][0] != self._look[0]:
-            facts["look"], facts["events"], facts["kind"] = self._look[0], 0, NOTHING
-        slot = int(facts["events"][0])
+        row_facts = self._rows[row : row + 1]
+        if row_facts["look"][0] != self._look[0]:
+            row_facts["look"], row_facts["events"], row_facts["kind"] = self._look[0], 0, NOTHING
+        slot = int(row_facts["events"][0])
         if slot == _SLOTS:
             raise RuntimeError(
                 f"sub-environment {row} was stepped or reset without its reward wrapper: "
@@ -144,16 +144,16 @@ class Board:
             if picture.shape != expected:
                 raise ValueError(
                     f"camera {camera} of sub-environment {row} gave a picture of shape {picture.shape}, "
-                    f"expected {expected} as at first: one size is needed for a batch"
+                    f"expected {expected} as at first: one size is needed for a row_facts"
                 )
             self._views[slot][camera][row] = picture
-        facts["kind"][0, slot] = event.kind
-        facts["framed"][0, slot] = event.frames is not None
-        facts["events"] = slot + 1
+        row_facts["kind"][0, slot] = event.kind
+        row_facts["framed"][0, slot] = event.frames is not None
+        row_facts["events"] = slot + 1
         if event.kind == STEP:
-            facts["env_reward"] = event.env_reward
-            facts["terminated"], facts["truncated"] = event.terminated, event.truncated
-            facts["true_success"] = event.true_success
+            row_facts["env_reward"] = event.env_reward
+            row_facts["terminated"], row_facts["truncated"] = event.terminated, event.truncated
+            row_facts["true_success"] = event.true_success
 
     # What the wrapper does.
 

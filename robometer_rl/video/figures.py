@@ -32,11 +32,11 @@ from .canvas import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["Episode", "draw_episode", "draw_mosaic", "draw_overlay", "draw_sheet"]
+__all__ = ["ScoredEpisode", "draw_episode", "draw_mosaic", "draw_overlay", "draw_sheet"]
 
 
 @dataclass(frozen=True)
-class Episode:
+class ScoredEpisode:
     """A video with its scores: what every picture here is drawn from."""
 
     title: str
@@ -103,7 +103,7 @@ class Axes:
         return [(self.x(float(t)), self.y(float(v))) for t, v in zip(times, values, strict=True)]
 
 
-def draw_episode(episode: Episode, width: int = 1200, thumbs: int = 8, legend: bool = True) -> Image:
+def draw_episode(episode: ScoredEpisode, width: int = 1200, thumbs: int = 8, legend: bool = True) -> Image:
     """Draw a filmstrip and under it the curves, each picture above its moment of the time axis.
 
     Args:
@@ -151,7 +151,9 @@ def draw_episode(episode: Episode, width: int = 1200, thumbs: int = 8, legend: b
     return canvas.image()
 
 
-def draw_sheet(rows: Sequence[Sequence[Episode]], heading: str, width: int = 2000, thumbs: int = 6) -> Image:
+def draw_sheet(
+    rows: Sequence[Sequence[ScoredEpisode]], heading: str, width: int = 2000, thumbs: int = 6
+) -> Image:
     """Draw several episodes as a table of filmstrips with curves, one legend for all.
 
     Args:
@@ -191,7 +193,7 @@ def draw_sheet(rows: Sequence[Sequence[Episode]], heading: str, width: int = 200
     return sheet
 
 
-def draw_overlay(episode: Episode, width: int = 640) -> Iterator[NDArray[np.uint8]]:
+def draw_overlay(episode: ScoredEpisode, width: int = 640) -> Iterator[NDArray[np.uint8]]:
     """Draw the video again with the task above and the curves, up to the present, below.
 
     Args:
@@ -224,7 +226,7 @@ def draw_overlay(episode: Episode, width: int = 640) -> Iterator[NDArray[np.uint
         yield np.asarray(picture)
 
 
-def draw_mosaic(rows: Sequence[Sequence[Episode]], width: int = 420) -> Iterator[NDArray[np.uint8]]:
+def draw_mosaic(rows: Sequence[Sequence[ScoredEpisode]], width: int = 420) -> Iterator[NDArray[np.uint8]]:
     """Draw the overlays of several episodes side by side, all from their start; the last frame stays.
 
     Args:
@@ -249,7 +251,7 @@ def draw_mosaic(rows: Sequence[Sequence[Episode]], width: int = 420) -> Iterator
         ]
 
 
-def _strip(episode: Episode, now: int, size: tuple[int, int]) -> Image:
+def _strip(episode: ScoredEpisode, now: int, size: tuple[int, int]) -> Image:
     """The curves up to a frame, a dot on each at the present, and the two numbers."""
     width, height = size
     canvas = Canvas(width, height)
@@ -284,13 +286,13 @@ def _spread(times: NDArray[np.float64], count: int) -> list[int]:
     return sorted(set(nearest.tolist()))
 
 
-def _title(canvas: Canvas, episode: Episode, left: float, right: float) -> None:
+def _title(canvas: Canvas, episode: ScoredEpisode, left: float, right: float) -> None:
     """The title at the left, the note at the right of it."""
     note = canvas.text((right, 20), episode.note, 15, MUTED, "rm") if episode.note else 0.0
     canvas.text((left, 20), fit_text(episode.title, 19, right - left - note - 20), 19, INK, "lm")
 
 
-def _axes(canvas: Canvas, axes: Axes, episode: Episode, picks: Sequence[int]) -> None:
+def _axes(canvas: Canvas, axes: Axes, episode: ScoredEpisode, picks: Sequence[int]) -> None:
     """Grid, tick labels and the threshold."""
     for value in (0.0, 0.25, 0.5, 0.75, 1.0):
         canvas.line([(axes.left, axes.y(value)), (axes.right, axes.y(value))], GRID if value else MUTED, 1)
@@ -305,7 +307,7 @@ def _axes(canvas: Canvas, axes: Axes, episode: Episode, picks: Sequence[int]) ->
         canvas.dashes((axes.left, row), (axes.right, row), GREEN, 1)
 
 
-def _truth(canvas: Canvas, axes: Axes, episode: Episode, upto: int) -> None:
+def _truth(canvas: Canvas, axes: Axes, episode: ScoredEpisode, upto: int) -> None:
     """A pale green ground where the task truly is done, from half-way before to half-way after a frame."""
     if episode.truth is None:
         return
@@ -325,7 +327,7 @@ def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in change.reshape(-1, 2)]
 
 
-def _curves(canvas: Canvas, axes: Axes, episode: Episode, upto: int) -> None:
+def _curves(canvas: Canvas, axes: Axes, episode: ScoredEpisode, upto: int) -> None:
     """Both curves up to a frame; one frame alone is a dot."""
     times = episode.times[:upto]
     for values, colour, width in ((episode.success, GREEN, 2.5), (episode.progress, BLUE, 3.0)):
@@ -336,7 +338,7 @@ def _curves(canvas: Canvas, axes: Axes, episode: Episode, upto: int) -> None:
             canvas.line(points, colour, width)
 
 
-def _legend(canvas: Canvas, left: float, row: float, episode: Episode) -> None:
+def _legend(canvas: Canvas, left: float, row: float, episode: ScoredEpisode) -> None:
     """Explain the colours in one line."""
     x = left
     for label, colour, width in (("progress", BLUE, 3.0), ("success probability", GREEN, 2.5)):

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from ..scoring.model_streams import ANY_WORLD
-from .figures import Episode, draw_episode, draw_overlay
+from robometer_rl.rewards.protocol import ANY_WORLD
+
+from .figures import ScoredEpisode, draw_episode, draw_overlay
 from .io import Video, read_video, write_mp4
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def score(config: ScoreConfig) -> None:
         _wrote(console, "overlay", config.overlay)
 
 
-def score_video(model: RewardModel, video: Video, task: str) -> Episode:
+def score_video(model: RewardModel, video: Video, task: str) -> ScoredEpisode:
     """Score every frame of a video.
 
     Args:
@@ -100,7 +101,7 @@ def score_video(model: RewardModel, video: Video, task: str) -> Episode:
     """
     scores = model.score(video.frames, task)
     times = video.index.astype(np.float64)
-    return Episode(
+    return ScoredEpisode(
         title=task,
         frames=video.frames,
         progress=scores.progress,
@@ -111,7 +112,7 @@ def score_video(model: RewardModel, video: Video, task: str) -> Episode:
     )
 
 
-def report(episode: Episode, video: Video, model: RewardModel, config: ScoreConfig) -> dict[str, Any]:
+def report(episode: ScoredEpisode, video: Video, model: RewardModel, config: ScoreConfig) -> dict[str, Any]:
     """All scores of a video and what they came from, as JSON-able data.
 
     Args:
@@ -141,13 +142,13 @@ def report(episode: Episode, video: Video, model: RewardModel, config: ScoreConf
     }
 
 
-def _first_success(episode: Episode, video: Video) -> int | None:
+def _first_success(episode: ScoredEpisode, video: Video) -> int | None:
     """Number in the source of the first frame at or above the success threshold."""
     done = np.flatnonzero(episode.success >= (episode.threshold or 0.0))
     return int(video.index[done[0]]) if len(done) else None
 
 
-def _summary(episode: Episode, video: Video, config: ScoreConfig) -> str:
+def _summary(episode: ScoredEpisode, video: Video, config: ScoreConfig) -> str:
     """The verdict in one line, and how much of the video the table shows."""
     first, rows = _first_success(episode, video), len(_thinned(len(video), config.rows))
     verdict = "no success seen" if first is None else f"success from frame {first}"
@@ -157,7 +158,7 @@ def _summary(episode: Episode, video: Video, config: ScoreConfig) -> str:
     )
 
 
-def _table(episode: Episode, video: Video, config: ScoreConfig) -> Table:
+def _table(episode: ScoredEpisode, video: Video, config: ScoreConfig) -> Table:
     """Progress and success by frame, thinned to `config.rows` rows."""
     threshold = episode.threshold or 0.0
     table = Table(title=f"{config.video.name}: {episode.title}", title_style="bold", min_width=64)

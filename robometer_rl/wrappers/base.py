@@ -7,13 +7,13 @@ from typing import Generic, Protocol, TypeVar
 from robometer_rl.rewards.protocol import RewardModel
 
 from ..scoring.episode_state import RewardConfig
-from ..scoring.options import Setup
+from ..scoring.options import WrapperOptions
 
 __all__ = ["Rewarded"]
 
 
 class _Scores(Protocol):
-    """A `Rewarder` or a `VectorRewarder`."""
+    """A `RewardPipeline` or a `SubEnvCollector`."""
 
     @property
     def model(self) -> RewardModel:
@@ -32,8 +32,8 @@ R = TypeVar("R", bound="_Scores | None")
 class Rewarded(Generic[R]):
     """Properties that the three wrappers share; R is what scores for the wrapper."""
 
-    _setup: Setup
-    _rewarder: R
+    _setup: WrapperOptions
+    _scoring: R
 
     @property
     def config(self) -> RewardConfig:
@@ -56,6 +56,6 @@ class Rewarded(Generic[R]):
         return self.config.ground_truth
 
     def _scores(self) -> _Scores:
-        if self._rewarder is None:
+        if self._scoring is None:
             raise RuntimeError('mode="off" has no reward model')
-        return self._rewarder
+        return self._scoring

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
-from ..scoring.options import RewardOptions, check_tasks, read_setup
-from ..subenvs.collector import VectorRewarder, VectorTurn, tap_in_process
+from ..scoring.options import RewardOptions, check_tasks, read_options
+from ..subenvs.collector import SubEnvCollector, VectorStep, tap_in_process
 from ..subenvs.workers import Workers
 from .base import Rewarded
 
@@ -28,7 +28,7 @@ VecMode = Literal["on", "off"]
 """`on`: learned rewards. `off`: nothing is touched, for an evaluation environment of the same depth."""
 
 
-class VecRobometerReward(Rewarded[VectorRewarder | None], VecEnvWrapper):
+class VecRobometerReward(Rewarded[SubEnvCollector | None], VecEnvWrapper):
     """Scores the frames of all environments in one forward and makes the scores their rewards.
 
     The twin of `RobometerReward` for SB3: same options, same numbers. Each dict of `infos` gains
@@ -79,7 +79,7 @@ class VecRobometerReward(Rewarded[VectorRewarder | None], VecEnvWrapper):
                 "Write VecNormalize(VecRobometerReward(venv, ...), ...)"
             )
         sentences = check_tasks(tasks, venv.num_envs)
-        setup = read_setup(model, options)
+        setup = read_options(model, options)
         super().__init__(venv)
         self.mode = mode
         """Whether rewards are learned (`on`) or the environment's own (`off`)."""
@@ -88,11 +88,11 @@ class VecRobometerReward(Rewarded[VectorRewarder | None], VecEnvWrapper):
         self._setup = setup
         base: Any = venv.unwrapped
         self._workers = Workers(base)
-        self._rewarder: VectorRewarder | None = None
+        self._scoring: SubEnvCollector | None = None
         if mode == "on":
-            self._rewarder = self._join(base)
+            self._scoring = self._join(base)
 
-    def _join(self, base: Any) -> VectorRewarder:
+    def _join(self, base: Any) -> SubEnvCollector:
         if self.config.terminate_on_success and base is not self.venv:
             raise ValueError(
                 f"terminate_on_success restarts episodes itself, which {type(self.venv).__name__} inside "
@@ -106,7 +106,9 @@ class VecRobometerReward(Rewarded[VectorRewarder | None], VecEnvWrapper):
                 "the frames where they are drawn: make_vec_env(..., wrapper_class=ShareFrames, "
                 "vec_env_cls=SubprocVecEnv)"
             )
-        return VectorRewarder(base.env_method, self.instructions, self._setup, crosses=len(self._workers) > 0)
+        return SubEnvCollector(
+            base.env_method, self.instructions, self._setup, crosses=len(self._workers) > 0
+        )
 
     def reset(self) -> Any:
         """Starts episodes and scores their first frames; `reset_infos` holds the scores.
@@ -121,9 +123,9 @@ class VecRobometerReward(Rewarded[VectorRewarder | None], VecEnvWrapper):
         with self._workers.watched():
             self._workers.check()
             observations = self.venv.reset()
-            if self._rewarder is not None:
-                self._rewarder.after_reset()
-        if self._rewarder is None:
+            if self._scoring is not None:
+                self._scoring.after_reset()
+        if self._scoring is None:
             self.reset_infos = self.venv.reset_infos
         else:
             self._score_reset_infos(dict(enumerate(self.venv.reset_infos)))
@@ -147,33 +149,33 @@ class VecRobometerReward(Rewarded[VectorRewarder | None], VecEnvWrapper):
         with self._workers.watched():
             self._workers.await_replies()
             observations, rewards, dones, infos = self.venv.step_wait()
-        if self._rewarder is None:
+        if self._scoring is None:
             self.reset_infos = self.venv.reset_infos
             return observations, rewards, dones, infos
-        turn = self._rewarder.after_step(np.asarray(dones, dtype=np.bool_))
-        reports = [self._report(info, turn, row) for row, info in enumerate(infos)]
-        self._score_reset_infos({int(row): self.venv.reset_infos[row] for row in np.flatnonzero(turn.began)})
-        if turn.ended_early.any():
-            observations = self._end_early(observations, reports, turn)
-        return observations, turn.reward.astype(np.float32), dones | turn.ended_early, reports
+        step = self._scoring.after_step(np.asarray(dones, dtype=np.bool_))
+        reports = [self._report(info, step, row) for row, info in enumerate(infos)]
+        self._score_reset_infos({int(row): self.venv.reset_infos[row] for row in np.flatnonzero(step.began)})
+        if step.ended_early.any():
+            observations = self._end_early(observations, reports, step)
+        return observations, step.reward.astype(np.float32), dones | step.ended_early, reports
 
     @staticmethod
-    def _report(info: dict[str, Any], turn: VectorTurn, row: int) -> dict[str, Any]:
+    def _report(info: dict[str, Any], step: VectorStep, row: int) -> dict[str, Any]:
         report = {
             **info,
-            "robometer/progress": float(turn.progress[row]),
-            "robometer/success": float(turn.success[row]),
+            "robometer/progress": float(step.progress[row]),
+            "robometer/success": float(step.success[row]),
         }
-        if turn.terminated[row]:
+        if step.terminated[row]:
             report["TimeLimit.truncated"] = False  # predicted success on the last step of the horizon
-        if row in turn.finished:
-            report["robometer/rewards"] = turn.finished[row].reward.astype(np.float32)
+        if row in step.finished:
+            report["robometer/rewards"] = step.finished[row].reward.astype(np.float32)
         return report
 
     def _score_reset_infos(self, fresh: Mapping[int, dict[str, Any]]) -> None:
         """Keeps the infos of new episodes, by row, with the scores of their first frames."""
-        assert self._rewarder is not None
-        progress, success = self._rewarder.progress, self._rewarder.success
+        assert self._scoring is not None
+        progress, success = self._scoring.progress, self._scoring.success
         for row, info in fresh.items():
             self.reset_infos[row] = {
                 **info,
@@ -181,13 +183,13 @@ class VecRobometerReward(Rewarded[VectorRewarder | None], VecEnvWrapper):
                 "robometer/success": float(success[row]),
             }
 
-    def _end_early(self, observations: Any, infos: list[dict[str, Any]], turn: VectorTurn) -> Any:
+    def _end_early(self, observations: Any, infos: list[dict[str, Any]], step: VectorStep) -> Any:
         """Restarts the episodes that predicted success ended, as the vector environment does with others."""
-        assert self._rewarder is not None
-        rows = np.flatnonzero(turn.ended_early).tolist()
+        assert self._scoring is not None
+        rows = np.flatnonzero(step.ended_early).tolist()
         with self._workers.watched():
             fresh = self.venv.env_method("reset", indices=rows)
-            self._rewarder.after_reset(turn.ended_early)
+            self._scoring.after_reset(step.ended_early)
         observations = _copied(observations)
         for row, (observation, reset_info) in zip(rows, fresh, strict=True):
             infos[row]["terminal_observation"] = _swap(observations, row, observation)
@@ -212,8 +214,8 @@ class VecRobometerReward(Rewarded[VectorRewarder | None], VecEnvWrapper):
 
     def close(self) -> None:
         """Lets go of the model and closes the environments."""
-        if self._rewarder is not None:
-            self._rewarder.close()
+        if self._scoring is not None:
+            self._scoring.close()
         if not (len(self._workers) and self.venv.unwrapped.closed):  # type: ignore[attr-defined]
             self.venv.close()
 

@@ -12,12 +12,13 @@ from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
 from ..frames import FrameGrabber, FrameSource
+from ..scoring.checks import check_task
 from ..scoring.episode_state import Fill
-from ..scoring.model_streams import check_task, warn_if_unseen, world_of
-from ..scoring.options import Score, read_setup
-from ..scoring.pipeline import Facts, Rewarder, make_rewarder
+from ..scoring.options import Score, read_options
+from ..scoring.pipeline import RewardPipeline, StepBatch, make_pipeline
 from ..scoring.shaping import Mode
 from ..scoring.true_success import named_success, read_success
+from ..scoring.unseen_world import warn_if_unseen, world_of
 from .base import Rewarded
 
 __all__ = ["RobometerReward"]
@@ -25,7 +26,7 @@ __all__ = ["RobometerReward"]
 _ONE, _NONE = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
 
 
-class RobometerReward(Rewarded[Rewarder], gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+class RobometerReward(Rewarded[RewardPipeline], gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Scores the frames of an environment with a reward model and makes the scores its reward.
 
     Observations and actions pass untouched. `info` gains, at every step, `env_reward` (the environment's
@@ -110,7 +111,7 @@ class RobometerReward(Rewarded[Rewarder], gym.Wrapper[Any, Any, Any, Any], Recor
                 outside its range.
         """
         task = check_task(task)
-        setup = read_setup(
+        setup = read_options(
             model,
             {
                 "frames": frames,
@@ -161,7 +162,7 @@ class RobometerReward(Rewarded[Rewarder], gym.Wrapper[Any, Any, Any, Any], Recor
         """The sentence that episodes are scored against."""
         self._setup = setup
         self._grabber = FrameGrabber(env, setup.sources)
-        self._rewarder = make_rewarder(setup, [task])
+        self._scoring = make_pipeline(setup, [task])
         self._running = False
 
     def reset(
@@ -185,8 +186,8 @@ class RobometerReward(Rewarded[Rewarder], gym.Wrapper[Any, Any, Any, Any], Recor
         observation, info = self.env.reset(seed=seed, options=options)
         frames = self._grab(observation)
         if self._setup.warns:
-            warn_if_unseen(self._rewarder.model, self._setup.spec, self.world)
-        self._rewarder.advance(_ONE, Facts.none(1), _NONE, frames)
+            warn_if_unseen(self._scoring.model, self._setup.spec, self.world)
+        self._scoring.advance(_ONE, StepBatch.none(1), _NONE, frames)
         self._running = True
         return observation, self._add_scores(named_success(info))
 
@@ -209,20 +210,20 @@ class RobometerReward(Rewarded[Rewarder], gym.Wrapper[Any, Any, Any, Any], Recor
         observation, env_reward, terminated, truncated, info = self.env.step(action)
         info = named_success(info)
         success = read_success(info, self.config.needs_truth)
-        facts = Facts(
+        batch = StepBatch(
             _ONE,
             np.array([float(env_reward)]),
             np.array([bool(terminated)]),
             np.array([bool(truncated)]),
             np.array([success]),
         )
-        due = self._rewarder.due(facts)
-        outcome = self._rewarder.advance(_NONE, facts, due, self._grab(observation) if due[0] else [])
+        due = self._scoring.due(batch)
+        outcome = self._scoring.advance(_NONE, batch, due, self._grab(observation) if due[0] else [])
         reward, terminated = float(outcome.reward[0]), bool(outcome.terminated[0])
         self._running = not (terminated or truncated)
         info["env_reward"] = float(env_reward)
         self._add_scores(info)
-        for episode in self._rewarder.finished.values():
+        for episode in self._scoring.finished.values():
             info["robometer/rewards"] = episode.reward.astype(np.float32)
         return observation, reward, terminated, bool(truncated), info
 
@@ -234,13 +235,13 @@ class RobometerReward(Rewarded[Rewarder], gym.Wrapper[Any, Any, Any, Any], Recor
     def close(self) -> None:
         """Lets go of the model and closes the environment; a second call does nothing more."""
         self._running = False
-        self._rewarder.close()
+        self._scoring.close()
         self.env.close()
 
     def _grab(self, observation: Any) -> list[NDArray[np.uint8]]:
         return [frame[None] for frame in self._grabber.grab(observation)]  # (1, H, W, 3) each
 
     def _add_scores(self, info: dict[str, Any]) -> dict[str, Any]:
-        info["robometer/progress"] = float(self._rewarder.progress[0])
-        info["robometer/success"] = float(self._rewarder.success[0])
+        info["robometer/progress"] = float(self._scoring.progress[0])
+        info["robometer/success"] = float(self._scoring.success[0])
         return info

@@ -14,8 +14,8 @@ from gymnasium.vector.utils import iterate
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
-from ..scoring.options import RewardOptions, check_tasks, read_setup
-from ..subenvs.collector import VectorRewarder, VectorTurn, tap_in_process
+from ..scoring.options import RewardOptions, check_tasks, read_options
+from ..subenvs.collector import SubEnvCollector, VectorStep, tap_in_process
 from ..subenvs.workers import Workers
 from .base import Rewarded
 from .vector_infos import row_of
@@ -25,7 +25,7 @@ __all__ = ["RobometerVectorReward"]
 Step = tuple[Any, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
 
-class RobometerVectorReward(Rewarded[VectorRewarder], VectorWrapper[Any, Any, Any, Any, Any]):
+class RobometerVectorReward(Rewarded[SubEnvCollector], VectorWrapper[Any, Any, Any, Any, Any]):
     """Scores the frames of all sub-environments in one forward and makes the scores their rewards.
 
     The vector twin of `RobometerReward`: same options, same numbers. `infos` gains `robometer/progress` and
@@ -69,7 +69,7 @@ class RobometerVectorReward(Rewarded[VectorRewarder], VectorWrapper[Any, Any, An
         if not isinstance(env, VectorEnv):
             raise TypeError(_wrong_env(env))
         sentences = check_tasks(tasks, env.num_envs)
-        setup = read_setup(model, options)
+        setup = read_options(model, options)
         super().__init__(env)
         self.autoreset_mode = _autoreset_mode(env)
         """How episodes are restarted, read from the metadata."""
@@ -86,7 +86,7 @@ class RobometerVectorReward(Rewarded[VectorRewarder], VectorWrapper[Any, Any, An
                 "takes the frames where they are drawn: AsyncVectorEnv([lambda: ShareFrames(make_my_env()), "
                 "...])"
             )
-        self._rewarder = VectorRewarder(base.call, sentences, setup, crosses=len(self._workers) > 0)
+        self._scoring = SubEnvCollector(base.call, sentences, setup, crosses=len(self._workers) > 0)
         self._ready = np.zeros(env.num_envs, dtype=np.bool_)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -107,13 +107,13 @@ class RobometerVectorReward(Rewarded[VectorRewarder], VectorWrapper[Any, Any, An
         mask = None if options is None else options.get("reset_mask")
         if mask is not None:
             mask = np.array(mask)  # SyncVectorEnv takes it out of the dict that it is given
-            if not self._rewarder.begun:
+            if not self._scoring.begun:
                 raise ResetNeeded("the first reset must be of all environments: leave reset_mask out")
         with self._workers.watched():
             observations, infos = self.env.reset(
                 seed=seed, options=None if options is None else dict(options)
             )
-            self._rewarder.after_reset(mask)
+            self._scoring.after_reset(mask)
         self._ready[slice(None) if mask is None else mask] = True
         infos = dict(infos)
         self._add_scores(infos, np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask)
@@ -139,44 +139,44 @@ class RobometerVectorReward(Rewarded[VectorRewarder], VectorWrapper[Any, Any, An
         with self._workers.watched():
             observations, _, terminations, truncations, infos = self.env.step(actions)
         ended = np.asarray(terminations | truncations, dtype=np.bool_)
-        turn = self._rewarder.after_step(ended)
+        step = self._scoring.after_step(ended)
         infos = dict(infos)
-        self._add_final(infos, turn, ended)
-        if turn.ended_early.any():
-            observations, infos = self._end_early(observations, infos, turn)
+        self._add_final(infos, step, ended)
+        if step.ended_early.any():
+            observations, infos = self._end_early(observations, infos, step)
         self._add_scores(infos, np.ones(self.num_envs, dtype=np.bool_))
-        terminations = terminations | turn.terminated
+        terminations = terminations | step.terminated
         if self.autoreset_mode is AutoresetMode.DISABLED:
             self._ready = ~(terminations | truncations)
-        return observations, turn.reward, terminations, truncations, infos
+        return observations, step.reward, terminations, truncations, infos
 
     def _add_scores(self, infos: dict[str, Any], mask: NDArray[np.bool_]) -> None:
         """Adds the scores of the frames that belong to the observations."""
-        for name, values in (("progress", self._rewarder.progress), ("success", self._rewarder.success)):
+        for name, values in (("progress", self._scoring.progress), ("success", self._scoring.success)):
             infos[f"robometer/{name}"], infos[f"_robometer/{name}"] = values, mask.copy()
 
-    def _add_final(self, infos: dict[str, Any], turn: VectorTurn, ended: NDArray[np.bool_]) -> None:
+    def _add_final(self, infos: dict[str, Any], step: VectorStep, ended: NDArray[np.bool_]) -> None:
         """Adds the last step's scores to `final_info`, and whole episodes' rewards where they belong."""
-        final = ended & turn.stepped & turn.began
+        final = ended & step.stepped & step.began
         if final.any():
             infos["final_info"] = dict(infos["final_info"])
             for name in ("progress", "success"):
-                values = np.where(final, getattr(turn, name), 0.0)
+                values = np.where(final, getattr(step, name), 0.0)
                 infos["final_info"][f"robometer/{name}"] = values
                 infos["final_info"][f"_robometer/{name}"] = final.copy()
-        for row, episode in turn.finished.items():
+        for row, episode in step.finished.items():
             home = infos["final_info"] if final[row] else infos
             rewards = home.setdefault("robometer/rewards", np.full(self.num_envs, None, dtype=object))
             mask = home.setdefault("_robometer/rewards", np.zeros(self.num_envs, dtype=np.bool_))
             rewards[row], mask[row] = episode.reward.astype(np.float32), True
 
     def _end_early(
-        self, observations: Any, infos: dict[str, Any], turn: VectorTurn
+        self, observations: Any, infos: dict[str, Any], step: VectorStep
     ) -> tuple[Any, dict[str, Any]]:
         """Restarts the episodes that predicted success ended, as the autoreset mode does with others."""
-        early = turn.ended_early
+        early = step.ended_early
         if self.autoreset_mode is AutoresetMode.NEXT_STEP:
-            self._rewarder.reset_at_next_step(early)
+            self._scoring.reset_at_next_step(early)
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             return observations, infos
         finals = {
@@ -185,14 +185,14 @@ class RobometerVectorReward(Rewarded[VectorRewarder], VectorWrapper[Any, Any, An
         }
         with self._workers.watched():
             observations, fresh = self.env.reset(options={"reset_mask": early.copy()})
-            self._rewarder.after_reset(early)
+            self._scoring.after_reset(early)
         merged: dict[str, Any] = {}
         for row in range(self.num_envs):
             info = row_of(infos, row)
             if row in finals:
                 info |= {
-                    "robometer/progress": float(turn.progress[row]),
-                    "robometer/success": float(turn.success[row]),
+                    "robometer/progress": float(step.progress[row]),
+                    "robometer/success": float(step.success[row]),
                 }
                 info = {"final_obs": finals[row], "final_info": info, **row_of(fresh, row)}
             merged = self._add_info(merged, info, row)
@@ -200,7 +200,7 @@ class RobometerVectorReward(Rewarded[VectorRewarder], VectorWrapper[Any, Any, An
 
     def close(self, **kwargs: Any) -> None:
         """Lets go of the model and closes the environments."""
-        self._rewarder.close()
+        self._scoring.close()
         self.env.close(**kwargs)
 
 

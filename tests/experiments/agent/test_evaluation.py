@@ -10,7 +10,7 @@ from robometer_test_fakes import MODEL, SENTENCE, FakeEnv
 
 from robometer_rl import RobometerReward
 from robometer_rl.experiments.agent.callback import solved
-from robometer_rl.experiments.agent.evaluation import Played, judge, play, summarise
+from robometer_rl.experiments.agent.evaluation import EvaluationEpisode, judge, play, summarise
 from robometer_rl.experiments.agent.videos import pick
 
 
@@ -62,8 +62,10 @@ def test_every_judgement_has_the_same_start_states() -> None:
     assert len({float(seen[1]) for seen in agents[0].seen}) == 3
 
 
-def episode(truth: list[int], said: list[float], learned: float) -> Played:
-    return Played(np.array(truth, dtype=bool), 1.0, learned, np.linspace(0, 1, len(truth)), np.array(said))
+def episode(truth: list[int], said: list[float], learned: float) -> EvaluationEpisode:
+    return EvaluationEpisode(
+        np.array(truth, dtype=bool), 1.0, learned, np.linspace(0, 1, len(truth)), np.array(said)
+    )
 
 
 def test_columns_known_by_hand() -> None:

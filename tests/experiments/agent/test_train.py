@@ -32,7 +32,7 @@ from robometer_rl.experiments.agent.run import CURVE_COLUMNS, RunConfig, RunFold
 from robometer_rl.experiments.agent.train import TrainCommand, command_of, train
 from robometer_rl.experiments.episodes import list_episodes, read_episode
 from robometer_rl.rewards import weights_id
-from robometer_rl.scoring.model_streams import UnseenWorldWarning
+from robometer_rl.scoring.unseen_world import UnseenWorldWarning
 
 SMALL = json.dumps({"learning_starts": 10, "batch_size": 8, "gradient_steps": 1, "buffer_size": 500})
 TINY = RunConfig(
@@ -389,9 +389,9 @@ def test_the_id_is_the_same_in_every_process_and_another_for_every_change() -> N
 
 
 def test_an_unseen_world_is_told_once_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from robometer_rl.scoring import model_streams as scorer
+    from robometer_rl.scoring import unseen_world
 
-    monkeypatch.setattr(scorer, "_warned", set())
+    monkeypatch.setattr(unseen_world, "_warned", set())
     config = replace(TINY, env="metaworld/door-close-v3", reward="robometer", steps=100)
     with pytest.warns(UnseenWorldWarning, match="door-close"):
         carry_out(config, tmp_path, videos=False)

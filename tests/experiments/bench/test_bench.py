@@ -15,14 +15,25 @@ from rich.console import Console
 from robometer_rl.experiments.bench import cases as bench_cases
 from robometer_rl.experiments.bench.bench import BenchConfig, bench, main
 from robometer_rl.experiments.bench.cases import CASES, Found, throughput
-from robometer_rl.experiments.bench.config import Setup
+from robometer_rl.experiments.bench.config import BenchSetup
 from robometer_rl.experiments.bench.memory import PictureEnv, family, in_child, leak, memory_of
 from robometer_rl.experiments.bench.subjects import BareLoop, ReferenceSide, Side, prefix_indices, take_turns
-from robometer_rl.experiments.bench.table import Goal, Part, Report, Row, Spread, fill, paired, single
+from robometer_rl.experiments.bench.table import (
+    BenchReport,
+    BenchRow,
+    Goal,
+    Part,
+    Spread,
+    fill,
+    paired,
+    single,
+)
 
 
-def report(*rows: Row, parts: tuple[Part, ...] = ()) -> Report:
-    return Report({"CPU": "abacus", "cores": 2}, "robometer-rl bench", "today", {"size": 96}, rows, parts)
+def report(*rows: BenchRow, parts: tuple[Part, ...] = ()) -> BenchReport:
+    return BenchReport(
+        {"CPU": "abacus", "cores": 2}, "robometer-rl bench", "today", {"size": 96}, rows, parts
+    )
 
 
 def test_a_spread_is_median_and_percentiles() -> None:
@@ -66,7 +77,7 @@ def test_a_row_without_a_goal_or_without_its_figure() -> None:
 ROWS = (
     paired("fast", "a step", "ms", [2.0, 4.0], [20.0, 20.0], "faster", Goal("ratio", ">=", 10, "10x"), "n"),
     single("big", "memory", "MiB", 2000.0, Goal("ours", "<=", 1536, "1.5 GiB")),
-    Row("cuda 4", "4 together", "frames/s", Spread.of([123.4]), gpu=True),
+    BenchRow("cuda 4", "4 together", "frames/s", Spread.of([123.4]), gpu=True),
 )  # fmt: skip
 PARTS = (Part("w", "physics", Spread.of([0.5])),)
 
@@ -76,7 +87,7 @@ def test_json_holds_everything() -> None:
     written = json.loads(json.dumps(made.to_json()))
     assert [row["met"] for row in written["rows"]] == [False, False, None]
     assert written["rows"][0]["ratio"] == {"median": 7.5, "p10": 5.5, "p90": 9.5, "repetitions": 2}
-    assert Report.from_json(written) == made
+    assert BenchReport.from_json(written) == made
 
 
 def test_markdown_stands_between_its_markers() -> None:
@@ -210,7 +221,7 @@ def test_the_picture_env_shows_a_square_that_moves() -> None:
 
 
 def test_a_case_that_lacks_something_is_skipped_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(setup: Setup) -> Found:
+    def missing(setup: BenchSetup) -> Found:
         raise ImportError("pip install 'robometer-rl[robosuite]'")
 
     monkeypatch.setitem(CASES, "lift", missing)

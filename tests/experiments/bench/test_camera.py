@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robometer_rl.experiments.bench.camera import Config, main, measure
+from robometer_rl.experiments.bench.camera import CameraBenchConfig, main, measure
 
 
 def test_renderers_take_turns_after_one_frame_to_start() -> None:
@@ -27,7 +27,7 @@ def test_table_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     from PIL import Image
 
     picture = tmp_path / "side.png"
-    main(Config(tasks=("reach-v3",), size=64, repetitions=3, picture=picture, picture_size=64))
+    main(CameraBenchConfig(tasks=("reach-v3",), size=64, repetitions=3, picture=picture, picture_size=64))
     lines = capsys.readouterr().out.splitlines()
     speedups = [float(line.split()[-1]) for line in lines if line.startswith("reach-v3")]
     assert speedups[0] == 1.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from robometer_rl.experiments.bench.camera_scores import Config, film, main
+from robometer_rl.experiments.bench.camera_scores import CameraScoresConfig, film, main
 
 
 def test_both_videos_show_the_same_states() -> None:
-    videos = film("reach-v3", 0, Config(size=64, frames=4))
+    videos = film("reach-v3", 0, CameraScoresConfig(size=64, frames=4))
     assert videos.default.shape == videos.fast.shape == (4, 64, 64, 3)
     apart = np.abs(videos.default.astype(float) - videos.fast).mean()
     moved = np.abs(videos.fast[-1].astype(float) - videos.fast[0]).max()
@@ -18,7 +18,7 @@ def test_both_videos_show_the_same_states() -> None:
 
 
 def test_the_table_has_a_row_per_task_and_the_mean(capsys: pytest.CaptureFixture[str]) -> None:
-    main(Config(tasks=("reach-v3",), seeds=(0,), frames=3))
+    main(CameraScoresConfig(tasks=("reach-v3",), seeds=(0,), frames=3))
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[2:]] == ["reach-v3", "mean"]
     assert lines[2].split()[1:] == lines[3].split()[1:], "one row is its own mean"

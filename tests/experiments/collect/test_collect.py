@@ -10,11 +10,18 @@ import pytest
 import tyro
 
 from robometer_rl.experiments.collect import collect as module
-from robometer_rl.experiments.collect.collect import CollectConfig, Counts, Order, collect, orders, task_ids
+from robometer_rl.experiments.collect.collect import (
+    CollectConfig,
+    EpisodeCounts,
+    Order,
+    collect,
+    orders,
+    task_ids,
+)
 from robometer_rl.experiments.episodes import RANKS, list_episodes, read_episode
 
 KINDS = ("success", "stalled", "other_task")
-ONE_EACH = Counts(**{kind: int(kind in KINDS) for kind in RANKS})
+ONE_EACH = EpisodeCounts(**{kind: int(kind in KINDS) for kind in RANKS})
 TASK = "metaworld/handle-press-v3"
 
 
@@ -68,9 +75,9 @@ def test_what_could_not_be_made_is_in_the_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     order = Order(TASK, "undone", 0)
-    report = module.Report(order, ("succeeded", "ended at quality 0.90"), False, 0, 1.0)
+    report = module.CollectReport(order, ("succeeded", "ended at quality 0.90"), False, 0, 1.0)
     monkeypatch.setattr(module, "_fulfil", lambda config, missing: [report])
-    config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=Counts(0, 0, 0, 0, 1, 0, 0, 0, 0, 0))
+    config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=EpisodeCounts(0, 0, 0, 0, 1, 0, 0, 0, 0, 0))
     assert collect(config) == [order]
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest["not_made"] == [
@@ -86,14 +93,14 @@ def test_the_manifest_tells_of_every_run_in_a_folder(tmp_path: Path, monkeypatch
     first, second = Order(TASK, "undone", 0), Order(TASK, "undone", 1)
     made: list[Order] = []
 
-    def fulfil(config: CollectConfig, missing: list[Order]) -> list[module.Report]:
+    def fulfil(config: CollectConfig, missing: list[Order]) -> list[module.CollectReport]:
         for order in set(missing) & set(made):
             module._path(config, order).parent.mkdir(parents=True, exist_ok=True)
             module._path(config, order).touch()
-        return [module.Report(order, ("no",), order in made, 1, 1.0) for order in missing]
+        return [module.CollectReport(order, ("no",), order in made, 1, 1.0) for order in missing]
 
     monkeypatch.setattr(module, "_fulfil", fulfil)
-    one = CollectConfig(out=tmp_path, tasks=(TASK,), counts=Counts(0, 0, 0, 0, 1, 0, 0, 0, 0, 0))
+    one = CollectConfig(out=tmp_path, tasks=(TASK,), counts=EpisodeCounts(0, 0, 0, 0, 1, 0, 0, 0, 0, 0))
     two = replace(one, seed_start=1)
     assert collect(one) == [first]
     assert collect(two) == [second]
@@ -110,22 +117,22 @@ def test_a_folder_holds_frames_of_one_kind(
     name: str, other: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = Order(TASK, "undone", 0)
-    report = module.Report(order, ("no",), False, 0, 1.0)
+    report = module.CollectReport(order, ("no",), False, 0, 1.0)
     monkeypatch.setattr(module, "_fulfil", lambda config, missing: [report])
-    config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=Counts(0, 0, 0, 0, 1, 0, 0, 0, 0, 0))
+    config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=EpisodeCounts(0, 0, 0, 0, 1, 0, 0, 0, 0, 0))
     collect(config)
     with pytest.raises(ValueError, match=rf"{name} {getattr(config, name)}, now {name} is {other}: .*--out"):
         collect(replace(config, **{name: other}))
     assert collect(replace(config, tries=2, seed_start=5)) == [order]
 
 
-def _breaks(config: CollectConfig, job: tuple[Order, ...]) -> list[module.Report]:
+def _breaks(config: CollectConfig, job: tuple[Order, ...]) -> list[module.CollectReport]:
     """A job that fails at once, or takes a tenth of a second and leaves a file."""
     if job[0].seed == 0:
         raise RuntimeError("the simulator broke")
     time.sleep(0.1)
     (config.out / str(job[0].seed)).touch()
-    return [module.Report(job[0], (), True, 1, 0.1)]
+    return [module.CollectReport(job[0], (), True, 1, 0.1)]
 
 
 def test_a_broken_job_stops_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +147,7 @@ def test_a_broken_job_stops_the_others(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_orders_keep_tasks_together_and_scale() -> None:
-    config = CollectConfig(counts=Counts(4, 2, 1, 0, 0, 0, 0, 0, 0, 0), scale=0.5, seed_start=100)
+    config = CollectConfig(counts=EpisodeCounts(4, 2, 1, 0, 0, 0, 0, 0, 0, 0), scale=0.5, seed_start=100)
     listed = orders(config, ["a/b", "a/c"])
     assert [(order.task, order.kind, order.seed) for order in listed[:4]] == [
         ("a/b", "success", 100),
@@ -201,5 +208,5 @@ def test_the_command_line_reads_the_options() -> None:
     ]
     config = tyro.cli(CollectConfig, args=words)
     assert config == CollectConfig(
-        out=Path("d"), tasks=("a/b", "c/d"), counts=Counts(success=3), seed_start=100000, workers=2
+        out=Path("d"), tasks=("a/b", "c/d"), counts=EpisodeCounts(success=3), seed_start=100000, workers=2
     )

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from robometer_rl.experiments.examples.plot_quickstart import PlotConfig, main, mean_curve, read_curves
+from robometer_rl.experiments.examples.plot_quickstart import (
+    QuickstartPlotConfig,
+    main,
+    mean_curve,
+    read_curves,
+)
 
 HEADER = "task,reward,seed,env_steps,true_success\n"
 
@@ -27,7 +32,7 @@ def test_figure_and_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     write(tmp_path, "robometer", 1, [0.0, 0.6])
     write(tmp_path, "sparse", 0, [0.0, 0.0])
     assert read_curves(tmp_path)["robometer"][1] == [(100, 0.0), (200, 0.6)]
-    main(PlotConfig(tmp_path, tmp_path / "figure.png"))
+    main(QuickstartPlotConfig(tmp_path, tmp_path / "figure.png"))
     out = capsys.readouterr().out
     assert "robometer: mean true success 0.70 at 200 steps; 0.8 first met at {0: 200, 1: None}" in out
     assert len(Image.open(tmp_path / "figure.png").convert("RGB").getcolors(10**6) or []) > 10

@@ -11,7 +11,7 @@ from rich.live import Live
 from robometer_rl.experiments.agent.run import CURVE_COLUMNS, RunConfig
 from robometer_rl.experiments.common.files import write_json
 from robometer_rl.experiments.sweep.manifest import Entry, Manifest, State
-from robometer_rl.experiments.sweep.status_table import LiveBoard, Progress, progress, summary, table
+from robometer_rl.experiments.sweep.status_table import LiveView, Progress, progress, summary, table
 
 
 def entry(seed: int, state: State, minutes: float = 0.0, error: str = "") -> Entry:
@@ -91,7 +91,7 @@ def test_the_live_table_fits_its_terminal(manifest: Manifest) -> None:
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=140, height=12)
     with Live(console=console, auto_refresh=False) as live:
-        board = LiveBoard(live, manifest)
+        board = LiveView(live, manifest)
         board.changed(manifest.entries[2], "is tried again")
         board.refresh()
     text = file.getvalue()

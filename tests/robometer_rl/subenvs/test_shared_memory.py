@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robometer_rl.subenvs.shared_memory import NOTHING, RESET, STEP, Board, Event
+from robometer_rl.subenvs.shared_memory import NOTHING, RESET, STEP, SharedFrames, StepRecord
 
 SHAPES = [(8, 9, 3), (10, 8, 3)]
 
@@ -18,10 +18,10 @@ def pictures(value: int) -> list[Any]:
 
 
 def test_a_row_holds_a_step_and_the_reset_after_it() -> None:
-    board = Board(2, SHAPES)
+    board = SharedFrames(2, SHAPES)
     board.unlink()
-    board.post(1, Event(STEP, pictures(7), 2.5, terminated=True, true_success=True))
-    board.post(1, Event(RESET, pictures(9)))
+    board.post(1, StepRecord(STEP, pictures(7), 2.5, terminated=True, true_success=True))
+    board.post(1, StepRecord(RESET, pictures(9)))
     rows = board.read()
     assert rows["kind"].tolist() == [[NOTHING, NOTHING], [STEP, RESET]]
     assert rows["framed"][1].tolist() == [True, True]
@@ -33,31 +33,31 @@ def test_a_row_holds_a_step_and_the_reset_after_it() -> None:
 
 
 def test_a_look_takes_the_events_away() -> None:
-    board = Board(1, SHAPES)
+    board = SharedFrames(1, SHAPES)
     board.unlink()
-    board.post(0, Event(RESET, pictures(1)))
+    board.post(0, StepRecord(RESET, pictures(1)))
     assert board.read()["kind"][0].tolist() == [RESET, NOTHING]
     assert board.read()["kind"][0].tolist() == [NOTHING, NOTHING]
-    board.post(0, Event(STEP, None))
+    board.post(0, StepRecord(STEP, None))
     rows = board.read()
     assert rows["kind"][0].tolist() == [STEP, NOTHING]
     assert not rows["framed"][0, 0]
 
 
 def test_a_third_event_without_a_look_is_refused() -> None:
-    board = Board(1, SHAPES)
+    board = SharedFrames(1, SHAPES)
     board.unlink()
     for _ in range(2):
-        board.post(0, Event(STEP, None))
+        board.post(0, StepRecord(STEP, None))
     with pytest.raises(RuntimeError, match="stepped or reset without its reward wrapper"):
-        board.post(0, Event(STEP, None))
+        board.post(0, StepRecord(STEP, None))
 
 
 def test_a_pickled_board_is_the_same_memory() -> None:
-    board = Board(2, SHAPES)
+    board = SharedFrames(2, SHAPES)
     other = pickle.loads(pickle.dumps(board))
     board.unlink()
-    other.post(0, Event(RESET, pictures(5)))
+    other.post(0, StepRecord(RESET, pictures(5)))
     assert board.read()["kind"][0, 0] == RESET
     assert board.views(0)[0][0, 0, 0, 0] == 5
     board.over[1] = True
@@ -65,13 +65,13 @@ def test_a_pickled_board_is_the_same_memory() -> None:
 
 
 def test_neighbours_do_not_touch_each_other() -> None:
-    board = Board(3, [(9, 9, 3)])
+    board = SharedFrames(3, [(9, 9, 3)])
     board.unlink()
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (2, 3, 9, 9, 3), dtype=np.uint8)
     for row in range(3):
         for slot, kind in enumerate((STEP, RESET)):
-            board.post(row, Event(kind, [frames[slot, row]], float(row)))
+            board.post(row, StepRecord(kind, [frames[slot, row]], float(row)))
     rows = board.read()
     assert rows["env_reward"].tolist() == [0.0, 1.0, 2.0]
     for slot in range(2):

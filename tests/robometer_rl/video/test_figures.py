@@ -5,10 +5,10 @@ import pytest
 from numpy.typing import NDArray
 
 from robometer_rl.video.canvas import BLUE, GREEN, PALE_GREEN, PAPER, Canvas, fit_text, text_width
-from robometer_rl.video.figures import Episode, draw_episode, draw_mosaic, draw_overlay, draw_sheet
+from robometer_rl.video.figures import ScoredEpisode, draw_episode, draw_mosaic, draw_overlay, draw_sheet
 
 
-def episode(count: int = 9, truth: list[bool] | None = None, **changes: object) -> Episode:
+def episode(count: int = 9, truth: list[bool] | None = None, **changes: object) -> ScoredEpisode:
     """Progress on the diagonal, success a step at two thirds, black pictures."""
     line = np.linspace(0, 1, count, dtype=np.float32) if count > 1 else np.zeros(1, np.float32)
     fields = {
@@ -19,7 +19,7 @@ def episode(count: int = 9, truth: list[bool] | None = None, **changes: object) 
         "times": np.arange(count, dtype=np.float64),
         "truth": None if truth is None else np.asarray(truth),
     }
-    return Episode(**{**fields, **changes})  # type: ignore[arg-type]
+    return ScoredEpisode(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def where(picture: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray[np.bool_]:

@@ -16,8 +16,8 @@ from gymnasium.envs.registration import EnvSpec
 from robometer_test_fakes import ACTION, MODEL, FakeEnv, FakeRewardModel, front_camera, make, rewards
 
 from robometer_rl import RobometerReward
-from robometer_rl.scoring import model_streams as scorer
-from robometer_rl.scoring.model_streams import UnseenWorldWarning
+from robometer_rl.scoring import unseen_world
+from robometer_rl.scoring.unseen_world import UnseenWorldWarning
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_closed_environment_can_be_reset_again() -> None:
 
 @pytest.fixture
 def _fresh_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scorer, "_warned", set())
+    monkeypatch.setattr(unseen_world, "_warned", set())
 
 
 @pytest.mark.usefixtures("_fresh_warnings")

@@ -15,7 +15,7 @@ from robometer_test_fakes import ACTION, MODEL, SENTENCE, FakeEnv, FakeStream
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from robometer_rl import RobometerReward, RobometerVectorReward, ShareFrames, UnseenWorldWarning
-from robometer_rl.scoring import model_streams as scorer
+from robometer_rl.scoring import unseen_world
 
 
 def sync(
@@ -143,7 +143,7 @@ def test_nothing_is_drawn_or_scored_between_the_kth_steps() -> None:
 def test_each_environment_has_its_own_task() -> None:
     envs = sync({}, {}, tasks=["open the door", "close the door"])
     envs.reset()
-    assert envs._rewarder._rewarder._scorer._streams[0].tasks == [  # type: ignore[attr-defined]
+    assert envs._scoring._pipeline._streams._streams[0].tasks == [  # type: ignore[attr-defined]
         "open the door",
         "close the door",
     ]
@@ -264,7 +264,7 @@ def test_true_success_that_is_not_told_is_an_error() -> None:
 
 
 def test_each_unseen_world_warns_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scorer, "_warned", set())
+    monkeypatch.setattr(unseen_world, "_warned", set())
     envs = sync({"world": "lab/a"}, {"world": "lab/b"}, {"world": "lab/a"})
     with pytest.warns(UnseenWorldWarning) as caught:
         envs.reset()

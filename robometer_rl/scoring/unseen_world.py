@@ -1,0 +1,62 @@
+"""The warning that a checkpoint was never trained on the world that it is asked to score."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+
+import gymnasium as gym
+
+from robometer_rl.rewards.protocol import ANY_WORLD, RewardModel
+
+__all__ = ["UnseenWorldWarning", "warn_if_unseen", "world_of"]
+
+
+class UnseenWorldWarning(UserWarning):
+    """The checkpoint never saw this world, so its scores may mean nothing there."""
+
+
+_warned: set[tuple[str, str]] = set()
+
+
+def world_of(env: gym.Env[Any, Any]) -> str:
+    """Id of an environment's world: its task's id, else its spec's, else its class name.
+
+    Args:
+        env: The environment, wrapped or not.
+
+    Returns:
+        The id, such as `metaworld/drawer-open-v3`.
+    """
+    known = getattr(getattr(env.unwrapped, "task", None), "id", None)
+    if isinstance(known, str):
+        return known
+    spec = env.unwrapped.spec
+    return type(env.unwrapped).__qualname__ if spec is None else spec.id
+
+
+def warn_if_unseen(model: RewardModel, spec: object, world: str, stacklevel: int = 3) -> None:
+    """Warns, once per process, world and model, where a checkpoint was never trained on the world.
+
+    By default the warning points at the caller of the function that calls this one.
+
+    Args:
+        model: The model.
+        spec: How the user named it.
+        world: Id of the world, such as `metaworld/drawer-open-v3`.
+        stacklevel: As for `warnings.warn`.
+    """
+    key = (world, json.dumps(spec, sort_keys=True))
+    if key in _warned or world in model.trained_worlds or ANY_WORLD in model.trained_worlds:
+        return
+    _warned.add(key)
+    warnings.warn(
+        f"the reward model {spec!r} was never trained on {world!r}: its scores may mean little here. "
+        "Fit it on a few demonstrations of this world with `robometer-rl fit`, or use a larger model. "
+        "Where it knows this world by another id, say so with world=...; warn_unseen_world=False silences "
+        "this. "
+        f"It knows: {', '.join(model.trained_worlds) or 'no world'}.",
+        UnseenWorldWarning,
+        stacklevel=stacklevel,
+    )
