@@ -19,9 +19,9 @@ ROOM = "robometer_rl.experiments"
     ("module", "missing"),
     [
         ("episodes", "h5py"),
-        ("metrics", "scipy"),
-        ("true_success", "stable_baselines3.common.callbacks"),
-        ("quickstart_sac", "stable_baselines3"),
+        ("reward_model.metrics", "scipy"),
+        ("agent.success_callback", "stable_baselines3.common.callbacks"),
+        ("examples.quickstart_sac", "stable_baselines3"),
     ],
 )
 def test_a_module_names_the_extra(module: str, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +43,7 @@ def test_a_command_says_it_in_one_line(
 ) -> None:
     monkeypatch.delenv("ROBOMETER_RL_TRACEBACK", raising=False)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    for module in ("collect", "episodes"):
+    for module in ("collect.collect", "episodes"):
         monkeypatch.delitem(sys.modules, f"{ROOM}.{module}", raising=False)
     assert main(["collect"]) == 2
     assert (

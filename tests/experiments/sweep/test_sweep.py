@@ -21,7 +21,7 @@ from robometer_rl.experiments.sweep.sweep import SweepConfig, sweep
 PROGRAM = ("python", str(Path(__file__).with_name("sweep_program.py")))
 DRIVER = f"""
 import sys, tyro
-from robometer_rl.experiments.sweep import SweepConfig, sweep
+from robometer_rl.experiments.sweep.sweep import SweepConfig, sweep
 try:
     sys.exit(sweep(tyro.cli(SweepConfig), program={PROGRAM!r}))
 except KeyboardInterrupt:
