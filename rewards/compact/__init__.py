@@ -2,9 +2,8 @@
 
 Modules: `configuration` (sizes), `bins` (10-bin progress), `text` (sentence to tokens), `encoder` (frame to
 token), `decoder` (causal transformer), `modeling` (the network and its heads), `inference` (the encoder as it
-runs in use), `streaming` (decoder and heads frame by frame), `openvino_package`, `openvino_graph` and
-`openvino_reader` (the same on OpenVINO), `options` (device, precision, threads, backend), `runtime` (the
-`RewardModel` protocol: score, prefer, stream), `checkpoint` (save, verify, load).
+runs in use), `streaming` (decoder and heads frame by frame), `options` (device, precision, threads),
+`runtime` (the `RewardModel` protocol: score, prefer, stream), `checkpoint` (save, verify, load).
 
 `training` may import this folder; it imports the protocol.
 """
@@ -25,22 +24,21 @@ def load_compact(path: str | None = None, **options: Any) -> CompactReward:
 
     Args:
         path: folder with `config.json` and `model.safetensors`; None loads the bundled one.
-        options: `device` ("cpu", "cuda", "mps"), `precision` ("float32", "bfloat16"), `threads` and `backend`
-            ("torch", "openvino"), see `CompactReward`.
+        options: `device` ("cpu", "cuda", "mps"), `precision` ("float32", "bfloat16") and `threads`, see
+            `CompactReward`.
 
     Returns:
         A reward model ready to score.
 
     Raises:
         FileNotFoundError: a file of the checkpoint is missing.
-        ImportError: the backend is not installed.
         ValueError: a file was truncated or altered, an option is unknown or has a value that is not
             possible, or this machine lacks the device.
     """
     from . import checkpoint
     from .runtime import CompactReward
 
-    _check("path", options)
+    options = _checked("path", options)
     return CompactReward(checkpoint.load_checkpoint(path), **options)
 
 
@@ -58,22 +56,31 @@ def load_random(seed: int = 0, **options: Any) -> CompactReward:
         A reward model whose scores mean nothing; it counts no world as unseen.
 
     Raises:
-        ImportError: the backend is not installed.
         ValueError: an option is unknown or impossible here.
     """
     from .control import untrained
     from .runtime import CompactReward
 
-    _check("seed", options)
+    options = _checked("seed", options)
     return CompactReward(untrained(seed), **options)
 
 
-def _check(own: str, options: dict[str, Any]) -> None:
-    """Checks names and values before any weights are read."""
+def _checked(own: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The options, their names and values checked before any weights are read."""
     from .options import check_options
     from .runtime import CompactReward
 
     valid = [name for name in inspect.signature(CompactReward).parameters if name != "checkpoint"]
+    options = dict(options)
+    # Spec files written when there were two backends name the one that is left; they go on working.
+    backend = options.pop("backend", "torch")
+    if backend == "openvino":
+        raise ValueError(
+            "backend 'openvino' was removed: the compact model runs on torch alone. Leave out the option "
+            f"'backend'; the remaining options are {', '.join([own, *valid])}"
+        )
+    if backend != "torch":
+        raise ValueError(f"backend must be left out or 'torch', got {backend!r}")
     unknown = [name for name in options if name not in valid]
     if unknown:
         raise ValueError(
@@ -81,3 +88,4 @@ def _check(own: str, options: dict[str, Any]) -> None:
             f"valid ones: {', '.join([own, *valid])}"
         )
     check_options(**options)
+    return options

@@ -6,13 +6,10 @@ from typing import NamedTuple
 
 import torch
 
-from .openvino_package import import_openvino
-
-__all__ = ["Options", "check_backend", "check_device", "check_options", "check_precision", "check_threads"]
+__all__ = ["Options", "check_device", "check_options", "check_precision", "check_threads"]
 
 _PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _DEVICES = ("cpu", "cuda", "mps")
-_BACKENDS = ("torch", "openvino")
 
 
 class Options(NamedTuple):
@@ -23,25 +20,16 @@ class Options(NamedTuple):
     dtype: torch.dtype
     """What the encoder's convolutions calculate in."""
     threads: int | None
-    """Threads of torch and of OpenVINO, or None to leave them."""
-    backend: str
-    """What streams run on, one of `_BACKENDS`."""
+    """Threads of torch, or None to leave them."""
 
 
-def check_options(
-    device: object = "cpu", precision: object = "float32", threads: object = None, backend: object = "torch"
-) -> Options:
+def check_options(device: object = "cpu", precision: object = "float32", threads: object = None) -> Options:
     """Check the options of a `CompactReward`, which describes them.
 
     Raises:
-        ImportError: the backend is not installed.
         ValueError: an option has another value, or this machine lacks the device.
     """
-    name = check_backend(backend, device)
-    options = Options(check_device(device), check_precision(precision), check_threads(threads), name)
-    if name == "openvino":
-        import_openvino()
-    return options
+    return Options(check_device(device), check_precision(precision), check_threads(threads))
 
 
 def _available() -> list[str]:
@@ -81,26 +69,6 @@ def check_device(name: object) -> torch.device:
             f"{device.type} devices on this machine; {here}"
         )
     return device
-
-
-def check_backend(name: object, device: object = "cpu") -> str:
-    """The backend of this name.
-
-    Args:
-        name: "torch" or "openvino".
-        device: the name of the device that it is to run on.
-
-    Raises:
-        ValueError: another name, or one that does not run on this device.
-    """
-    if not isinstance(name, str) or name not in _BACKENDS:
-        raise ValueError(f"backend must be one of {', '.join(map(repr, _BACKENDS))}, got {name!r}")
-    if name == "openvino" and isinstance(device, str) and device.split(":")[0] in ("cuda", "mps"):
-        raise ValueError(
-            f"backend 'openvino' runs on device 'cpu' only, got device {device!r}; choose device 'cpu', or "
-            "backend 'torch'"
-        )
-    return name
 
 
 def check_precision(name: object) -> torch.dtype:

@@ -74,7 +74,6 @@ class CompactReward:
         device: str = "cpu",
         precision: str = "float32",
         threads: int | None = None,
-        backend: str = "torch",
     ) -> None:
         """Takes its parts.
 
@@ -83,17 +82,14 @@ class CompactReward:
                 streaming: a network that changes later needs a new `CompactReward`.
             device: "cpu", "cuda", "cuda:<number>" or "mps".
             precision: what the encoder's convolutions calculate in, "float32" or "bfloat16"; all else is
-                float32, but for streams with the backend "openvino", which calculate in it throughout.
-                bfloat16 needs a processor with such instructions (AVX512-BF16, AMX) to be faster.
-            threads: threads of torch in this process, for everything that it runs there, and of OpenVINO;
-                None leaves torch's, and takes as many for OpenVINO.
-            backend: what streams run on, "torch" or "openvino" (on the device "cpu"). All else is torch.
+                float32. bfloat16 needs a processor with such instructions (AVX512-BF16, AMX) to be faster.
+            threads: threads of torch in this process, for everything that it runs there; None leaves
+                torch's.
 
         Raises:
-            ImportError: the backend is "openvino", which is not installed.
             ValueError: an option has another value, or this machine lacks the device.
         """
-        options = check_options(device, precision, threads, backend)
+        options = check_options(device, precision, threads)
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         self.device = options.device
@@ -101,14 +97,7 @@ class CompactReward:
         nn.Module.to(self.network, self.device)
         size = self.network.config.image_size
         self._encoder = InferenceEncoder(self.network.encoder, size, options.dtype, self.device)
-        if options.backend == "openvino":
-            from .openvino_reader import OpenvinoReader
-
-            self._reader: StreamReader = OpenvinoReader(
-                self.network, self._encoder, options.dtype, options.threads
-            )
-        else:
-            self._reader = StreamReader(self.network, self._encoder)
+        self._reader = StreamReader(self.network, self._encoder)
         self.tokenizer = checkpoint.tokenizer
         self.success_threshold = checkpoint.success_threshold
         self.trained_worlds = checkpoint.trained_worlds

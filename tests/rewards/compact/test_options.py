@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from robometer_rl.envs.experts import make_expert
 from robometer_rl.rewards import load_reward_model
 from robometer_rl.rewards.compact import checkpoint as checkpoints
 from robometer_rl.rewards.compact import load_compact
-from robometer_rl.rewards.compact.checkpoint import Checkpoint
+from robometer_rl.rewards.compact.checkpoint import Checkpoint, save_checkpoint
 from robometer_rl.rewards.compact.options import check_device
 from robometer_rl.rewards.compact.runtime import CompactReward
 
@@ -39,6 +40,9 @@ WRONG = [
     ({"threads": True}, "threads.*got True"),
     ({"threads": 1.0}, r"threads.*got 1\.0"),
     ({"threads": "1"}, "threads.*got '1'"),
+    ({"backend": "openvino"}, "backend 'openvino' was removed.*torch.*device, precision, threads"),
+    ({"backend": "onnx"}, "backend must be left out or 'torch', got 'onnx'"),
+    ({"backend": None}, "backend must be left out or 'torch', got None"),
     ({"speed": "high"}, "unknown option 'speed'.*valid ones: path, device, precision, threads"),
 ]
 
@@ -52,10 +56,16 @@ def test_a_wrong_option_is_named_before_weights_are_read(
         load_reward_model({"name": "compact", **options})
 
 
-@pytest.mark.parametrize(("options", "message"), WRONG[:-1])
+@pytest.mark.parametrize(("options", "message"), WRONG[:-4])
 def test_the_class_itself_checks_too(options: dict[str, Any], message: str, checkpoint: Checkpoint) -> None:
     with pytest.raises(ValueError, match=message):
         CompactReward(checkpoint, **options)
+
+
+def test_files_that_name_the_only_backend_still_work(tmp_path: Path, checkpoint: Checkpoint) -> None:
+    save_checkpoint(checkpoint, tmp_path)
+    model = load_reward_model({"name": str(tmp_path), "backend": "torch"})
+    assert isinstance(model, CompactReward)
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps"])

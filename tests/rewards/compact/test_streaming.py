@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from robometer_rl.rewards import load_reward_model
-from robometer_rl.rewards.compact.runtime import CompactReward, CompactStream
+from robometer_rl.rewards.compact.bins import decode_progress
+from robometer_rl.rewards.compact.runtime import CompactReward, CompactStream, preprocess
 
 TASKS = ("open the drawer", "push the red cube", "close door", "push")
 
@@ -77,6 +78,24 @@ def test_the_size_of_the_batch_changes_no_score() -> None:
             others = video(n - 1, 100 * n + t, size=96)
             scores = stream.push(np.concatenate([others[: n // 2], frame[None], others[n // 2 :]])[_order(n)])
             np.testing.assert_allclose([scores.progress[0], scores.success[0]], expected[t], atol=1e-5)
+
+
+def test_the_streaming_step_agrees_with_the_readable_forward() -> None:
+    """Nothing shared but the weights: the module that is trained, in float, over whole sequences."""
+    model = load_reward_model("compact")
+    assert isinstance(model, CompactReward)
+    network, tasks = model.network, ["open the drawer", "pick up the red cube and put it on the green one"]
+    videos = [video(40, seed, network.config.image_size) for seed in range(2)]
+    stream = model.stream(2)
+    stream.reset(tasks)
+    pushed = np.array([stream.push(np.stack(frames)) for frames in zip(*videos, strict=True)])  # (T, 2, 2)
+    with torch.inference_mode():
+        images = [preprocess(frames, network.config.image_size, torch.device("cpu")) for frames in videos]
+        tokens = torch.stack([network.frame_tokens(rows) for rows in images])
+        ids, words = model.tokenizer(tasks)
+        logits = network.read_videos(network.task_tokens(network.word_vectors(ids)), words, tokens)
+    np.testing.assert_allclose(pushed[:, 0].T, decode_progress(logits.progress), atol=1e-4)
+    np.testing.assert_allclose(pushed[:, 1].T, logits.success.sigmoid(), atol=1e-4)
 
 
 def _order(n: int) -> np.ndarray:
