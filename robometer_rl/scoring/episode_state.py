@@ -1,4 +1,4 @@
-"""The rules of the wrappers over n episodes at once: when to score, what to pay, when to end.
+"""The rules of the wrappers: when to score, what to pay, when to end; and n running episodes under them.
 
 Every wrapper keeps one `EpisodeState`, the single one with n = 1, so that all of them pay the same reward.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from robometer_rl.rewards.protocol import Scores
 
@@ -55,16 +55,20 @@ class RewardConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"{name}={value!r} must be an integer of at least 1")
+            object.__setattr__(self, name, int(value))  # plain, whatever numpy it came as
         for name in ("terminate_on_success", "terminate_on_true_success"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise ValueError(f"{name}={getattr(self, name)!r} must be True or False")
+            object.__setattr__(self, name, bool(getattr(self, name)))
         if self.fill not in get_args(Fill):
             raise ValueError(f"fill={self.fill!r} is unknown; choose one of {', '.join(get_args(Fill))}")
         if self.success_threshold is not None:
             require_finite("success_threshold", self.success_threshold)
             if not 0.0 < self.success_threshold <= 1.0:
                 raise ValueError(f"success_threshold={self.success_threshold} must lie in (0, 1]")
+            object.__setattr__(self, "success_threshold", float(self.success_threshold))
         require_finite("true_success_bonus", self.true_success_bonus)
+        object.__setattr__(self, "true_success_bonus", float(self.true_success_bonus))
         if self.terminate_on_success:
             check_early_end(self.shaping)
         if self.terminate_on_true_success:
@@ -73,18 +77,44 @@ class RewardConfig:
                 self.shaping, "terminate_on_true_success", bonus=self.true_success_bonus, repeated=repeated
             )
 
+    def is_due(self, step: ArrayLike, ended: ArrayLike) -> NDArray[np.bool_]:
+        """Tells whether a step is scored: each `score_every`-th of an episode, and the last.
+
+        Args:
+            step: Number of the step in its episode, from 1.
+            ended: bool, whether it is the last for a reason other than predicted success.
+
+        Returns:
+            bool, elementwise.
+        """
+        return np.logical_or(ended, np.asarray(step) % self.score_every == 0)
+
+    def terminates(self, terminated: ArrayLike, true_success: ArrayLike) -> NDArray[np.bool_]:
+        """Tells whether a step terminates its episode, apart from predicted success.
+
+        Args:
+            terminated: bool, the environment's own.
+            true_success: bool, the environment's own.
+
+        Returns:
+            bool, elementwise.
+        """
+        if not self.terminate_on_true_success:
+            return np.asarray(terminated, dtype=np.bool_)
+        return np.logical_or(terminated, true_success)
+
     @property
     def needs_truth(self) -> bool:
         """Whether true success enters the reward or the termination through a named option."""
-        return self.true_success_bonus != 0.0 or bool(self.terminate_on_true_success)
+        return self.true_success_bonus != 0.0 or self.terminate_on_true_success
 
     @property
     def ground_truth(self) -> dict[str, float | bool]:
         """Every way by which ground truth can reach the agent, for reports; all 0 or False by default."""
         return {
-            "env_weight": float(self.shaping.env_weight),
-            "true_success_bonus": float(self.true_success_bonus),
-            "terminate_on_true_success": bool(self.terminate_on_true_success),
+            "env_weight": self.shaping.env_weight,
+            "true_success_bonus": self.true_success_bonus,
+            "terminate_on_true_success": self.terminate_on_true_success,
         }
 
 
@@ -98,14 +128,13 @@ class StepOutcome(NamedTuple):
 
 
 class EpisodeState:
-    """Keeps the scores and clocks of n episodes; `begin`, then `due` and `pay` at every step.
+    """Keeps the last scores of n episodes; `begin`, then `pay` at every step.
 
     Example:
         >>> state = EpisodeState(1, RewardConfig(ShapingConfig("delta")))
         >>> all_rows, zero, no = np.ones(1, bool), np.zeros(1, np.float32), np.zeros(1, bool)
         >>> state.begin(all_rows, Scores(zero, zero))
-        >>> due = state.due(all_rows, ended=no)
-        >>> state.pay(all_rows, due, Scores(zero + 0.5, zero), 0.5, np.zeros(1), no, no).reward
+        >>> state.pay(all_rows, all_rows, Scores(zero + 0.5, zero), 0.5, np.zeros(1), no, no).reward
         array([0.5])
     """
 
@@ -121,7 +150,6 @@ class EpisodeState:
         """Last score of progress, `(n,)`."""
         self.success = np.zeros(n, dtype=np.float64)
         """Last score of success, `(n,)`."""
-        self._clock = np.zeros(n, dtype=np.int64)
         self._streak = np.zeros(n, dtype=np.int64)
 
     def begin(self, rows: NDArray[np.bool_], scores: Scores) -> None:
@@ -134,22 +162,7 @@ class EpisodeState:
         if rows.any():
             self.progress[rows] = scores.progress[rows]
             self.success[rows] = scores.success[rows]
-            self._clock[rows] = 0
             self._streak[rows] = 0
-
-    def due(self, rows: NDArray[np.bool_], ended: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Advances the clocks by one step and tells which episodes are scored at it.
-
-        Args:
-            rows: bool `(n,)`, the episodes that made a step.
-            ended: bool `(n,)`, where the step is the last of its episode for a reason other than predicted
-                success.
-
-        Returns:
-            bool `(n,)`.
-        """
-        self._clock[rows] += 1
-        return rows & ((self._clock % self.config.score_every == 0) | ended)
 
     def pay(
         self,
@@ -161,19 +174,19 @@ class EpisodeState:
         terminated: NDArray[np.bool_],
         true_success: NDArray[np.bool_],
     ) -> StepOutcome:
-        """Computes reward and termination of the step that `due` announced.
+        """Computes reward and termination of one step.
 
         Args:
             rows: bool `(n,)`, the episodes that made a step; the others get reward 0.
-            scored: bool `(n,)`, what `due` returned.
+            scored: bool `(n,)`, those of `rows` whose step has a score.
             scores: Scores of shape `(n,)`; read where `scored`.
             threshold: Success score from which a step counts as success, in (0, 1].
             env_reward: float `(n,)`, the environment's own.
-            terminated: bool `(n,)`, the environment's own.
+            terminated: bool `(n,)`, what `RewardConfig.terminates` says.
             true_success: bool `(n,)`, the environment's own; False where it does not tell.
 
         Returns:
-            Reward and termination.
+            Reward and termination, which predicted success may add.
         """
         config = self.config
         previous = self.progress.copy()
@@ -187,8 +200,6 @@ class EpisodeState:
             # From here on only what ends the episode counts, for the bonus too.
             detected &= self._streak >= config.success_patience
             ends |= detected
-        if config.terminate_on_true_success:
-            ends |= rows & true_success
         reward = shape_reward(
             config.shaping,
             self.progress,

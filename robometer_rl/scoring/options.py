@@ -47,7 +47,7 @@ _SHAPING = {"shaping": "mode"} | {
     item.name: item.name for item in fields(ShapingConfig) if item.name != "mode"
 }
 """Name of an option -> field of `ShapingConfig`; the defaults stand there."""
-_RULES = {item.name for item in fields(RewardConfig)} - {"shaping"}
+_RULES = [item.name for item in fields(RewardConfig) if item.name != "shaping"]
 """Options that are fields of `RewardConfig`."""
 
 
@@ -73,6 +73,19 @@ class WrapperOptions:
         """Number of pictures per step."""
         return len(self.sources) if isinstance(self.sources, list) else 1
 
+    def as_dict(self) -> dict[str, Any]:
+        """Returns every option by its name in `RewardOptions`, the defaults too, as plain Python values."""
+        shaping = {name: getattr(self.config.shaping, field) for name, field in _SHAPING.items()}
+        rules = {name: getattr(self.config, name) for name in _RULES}
+        return {
+            **shaping,
+            **rules,
+            "frames": self.sources,
+            "score": self.score,
+            "warn_unseen_world": self.warns,
+            "world": self.world,
+        }
+
 
 def read_options(model: str | Mapping[str, Any], options: Mapping[str, Any]) -> WrapperOptions:
     """Checks a model spec and a wrapper's options, without loading anything.
@@ -82,7 +95,7 @@ def read_options(model: str | Mapping[str, Any], options: Mapping[str, Any]) -> 
         options: Values by the names of `RewardOptions`; what is missing takes its default.
 
     Returns:
-        The setup.
+        The options, checked.
 
     Raises:
         TypeError: An option has no such name or is of a wrong type.

@@ -15,6 +15,7 @@ from .episode_state import EpisodeState, StepOutcome
 from .model_streams import ModelStreams
 from .options import WrapperOptions
 from .relabel import Relabelled, replay, score_views
+from .step_reader import STEP, StepRecord
 
 __all__ = ["RewardPipeline", "StepBatch", "make_pipeline"]
 
@@ -23,24 +24,42 @@ Views = Sequence[NDArray[np.uint8]]
 
 
 class StepBatch(NamedTuple):
-    """What the environments said of one step, each of shape `(n,)`; only `rows` count."""
+    """What n environments did at once, each of shape `(n,)`; an episode begins, makes a step, or rests."""
 
-    rows: NDArray[np.bool_]
-    """Which episodes made a step."""
+    began: NDArray[np.bool_]
+    """Which episodes begin with these frames."""
+    stepped: NDArray[np.bool_]
+    """Which episodes made a step; the fields below count there only."""
+    scored: NDArray[np.bool_]
+    """Which steps came with frames, to be scored."""
     env_reward: NDArray[np.float64]
     """The environment's own reward."""
     terminated: NDArray[np.bool_]
-    """Whether the environment terminated."""
+    """Whether the environment, or true success where an option says so, terminated the episode."""
     truncated: NDArray[np.bool_]
     """Whether the environment truncated."""
     true_success: NDArray[np.bool_]
     """Whether the environment says that the task is done; False where it does not tell."""
 
     @staticmethod
-    def none(n: int) -> StepBatch:
-        """No episode made a step."""
-        no = np.zeros(n, dtype=np.bool_)
-        return StepBatch(no, np.zeros(n, dtype=np.float64), no, no, no)
+    def beginning(rows: NDArray[np.bool_]) -> StepBatch:
+        """Episodes begin in these rows, and nothing else happens."""
+        no = np.zeros(len(rows), dtype=np.bool_)
+        return StepBatch(rows, no, no, np.zeros(len(rows), dtype=np.float64), no, no, no)
+
+    @staticmethod
+    def of(record: StepRecord) -> StepBatch:
+        """What one environment did, n = 1."""
+        stepped = record.kind == STEP
+        return StepBatch(
+            began=np.array([not stepped]),
+            stepped=np.array([stepped]),
+            scored=np.array([stepped and record.frames is not None]),
+            env_reward=np.array([record.env_reward]),
+            terminated=np.array([record.terminated]),
+            truncated=np.array([record.truncated]),
+            true_success=np.array([record.true_success]),
+        )
 
 
 class RewardPipeline:
@@ -88,49 +107,34 @@ class RewardPipeline:
         given = self.config.success_threshold
         return float(self.model.success_threshold) if given is None else float(given)
 
-    def ended(self, batch: StepBatch) -> NDArray[np.bool_]:
-        """Where a step is the last of its episode for a reason other than predicted success, bool `(n,)`."""
-        ended = batch.terminated | batch.truncated
-        if self.config.terminate_on_true_success:
-            ended = ended | batch.true_success
-        return batch.rows & ended
-
-    def due(self, batch: StepBatch) -> NDArray[np.bool_]:
-        """Advances the clocks by one step and tells which episodes are scored at it, bool `(n,)`."""
-        return self.state.due(batch.rows, self.ended(batch))
-
-    def advance(
-        self, begins: NDArray[np.bool_], batch: StepBatch, due: NDArray[np.bool_], views: Views
-    ) -> StepOutcome:
+    def advance(self, batch: StepBatch, views: Views) -> StepOutcome:
         """Starts some episodes, scores and pays a step of others, in one forward of the model.
 
         Args:
-            begins: bool `(n,)`, the episodes that start with these frames.
-            batch: The step that other episodes made.
-            due: bool `(n,)`, what `due(batch)` returned.
-            views: One uint8 `(n, H, W, 3)` per camera; read where `begins` or `due`.
+            batch: Which episodes begin, and the step that others made.
+            views: One uint8 `(n, H, W, 3)` per camera; read where an episode begins or its step is scored.
 
         Returns:
-            Reward and termination; reward 0 outside `batch.rows`.
+            Reward and termination; reward 0 where no step was made.
 
         Raises:
             ValueError: The model returned scores that are none, or a reward is not finite.
         """
-        if begins.any():
-            self._streams.reset(self.tasks, begins)
-        pushed = begins | due
+        if batch.began.any():
+            self._streams.reset(self.tasks, batch.began)
+        pushed = batch.began | batch.scored
         scores = self._unscored
         if pushed.any():
             scores = self._streams.push(views, None if pushed.all() else pushed)
-            self.state.begin(begins, scores)
+            self.state.begin(batch.began, scores)
         outcome = self.state.pay(
-            batch.rows,
-            due,
+            batch.stepped,
+            batch.scored,
             scores,
             self.success_threshold,
             batch.env_reward,
-            batch.terminated & batch.rows,
-            batch.true_success & batch.rows,
+            batch.terminated,
+            batch.true_success,
         )
         check_rewards(outcome.reward, batch.env_reward)
         return outcome
@@ -154,43 +158,39 @@ class EpisodeEndPipeline(RewardPipeline):
         self.state.progress[:] = np.nan
         self.state.success[:] = np.nan
 
-    def advance(
-        self, begins: NDArray[np.bool_], batch: StepBatch, due: NDArray[np.bool_], views: Views
-    ) -> StepOutcome:
+    def advance(self, batch: StepBatch, views: Views) -> StepOutcome:
         """Starts some episodes, keeps a step of others, and pays for those that this step ends."""
-        if begins.any():
-            self.state.begin(begins, self._unscored)
-            for row in np.flatnonzero(begins):
+        if batch.began.any():
+            self.state.begin(batch.began, self._unscored)
+            for row in np.flatnonzero(batch.began):
                 self._buffers[row] = _EpisodeBuffer([view[row].copy() for view in views])
-        for row in np.flatnonzero(batch.rows):
-            frames = [view[row].copy() for view in views] if due[row] else None
+        for row in np.flatnonzero(batch.stepped):
+            frames = [view[row].copy() for view in views] if batch.scored[row] else None
             self._buffers[row].add(frames, float(batch.env_reward[row]), bool(batch.true_success[row]))
-        ended = self.ended(batch)
+        ended = batch.terminated | batch.truncated
         self.finished = {}
-        reward = np.where(batch.rows, np.nan, 0.0)
-        terminated = batch.rows & batch.terminated
-        if self.config.terminate_on_true_success:
-            terminated = terminated | (batch.rows & batch.true_success)
+        reward = np.where(batch.stepped, np.nan, 0.0)
         for row in np.flatnonzero(ended):
-            done = self._score(int(row), bool(terminated[row]))
+            done = self._score(int(row), bool(batch.terminated[row]))
             self.finished[int(row)] = done
             reward[row] = done.reward[-1]
             self.state.progress[row], self.state.success[row] = done.progress[-1], done.success[-1]
         check_rewards(reward[ended], batch.env_reward[ended])
-        return StepOutcome(reward, terminated)
+        return StepOutcome(reward, batch.terminated)
 
     def _score(self, row: int, terminated: bool) -> Relabelled:
         buffer = self._buffers[row]
         self._buffers[row] = _EpisodeBuffer()
-        scores = score_views(self.model, buffer.views(), self.tasks[row])
+        ends = np.zeros(len(buffer.scored), dtype=np.bool_)
+        ends[-1] = terminated
         done = replay(
             self.config,
             self.success_threshold,
-            scores,
+            score_views(self.model, buffer.views(), self.tasks[row]),
             np.array(buffer.scored, dtype=np.bool_),
             np.array(buffer.env_reward, dtype=np.float64),
             np.array(buffer.true_success, dtype=np.bool_),
-            terminated,
+            ends,
         )
         check_rewards(done.reward, np.array(buffer.env_reward))
         return done

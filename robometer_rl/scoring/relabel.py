@@ -78,13 +78,14 @@ def relabel(
     own = _per_step("env_reward", np.zeros(steps) if env_reward is None else env_reward, steps)
     truth = _per_step("true_success", np.zeros(steps) if true_success is None else true_success, steps) != 0.0
     number = np.arange(1, steps + 1)
-    scored = (number % config.score_every == 0) | (number == steps)
+    last = number == steps
+    scored = config.is_due(number, last)
     kept = np.concatenate([[True], scored])
     loaded = acquire(model).model if isinstance(model, (str, Mapping)) else model
     scores = score_views(loaded, [view[kept] for view in views], check_task(task))
     given = config.success_threshold
     threshold = float(loaded.success_threshold if given is None else given)
-    return replay(config, threshold, scores, scored, own, truth, terminated)
+    return replay(config, threshold, scores, scored, own, truth, config.terminates(last & terminated, truth))
 
 
 def _per_step(name: str, values: ArrayLike, steps: int) -> NDArray[np.float64]:
@@ -125,7 +126,7 @@ def replay(
     scored: NDArray[np.bool_],
     env_reward: NDArray[np.float64],
     true_success: NDArray[np.bool_],
-    terminated: bool,
+    terminated: NDArray[np.bool_],
 ) -> Relabelled:
     """Applies the rules to an episode whose scores are known.
 
@@ -136,7 +137,7 @@ def replay(
         scored: bool `(T,)`, which steps have a score.
         env_reward: float `(T,)`.
         true_success: bool `(T,)`.
-        terminated: Whether the last step ended the episode other than by truncation.
+        terminated: bool `(T,)`, what `RewardConfig.terminates` says.
 
     Returns:
         Rewards and scores of every step.
@@ -156,7 +157,7 @@ def replay(
             Scores(scores.progress[now], scores.success[now]),
             threshold,
             env_reward[t : t + 1],
-            np.array([terminated and t == steps - 1]),
+            terminated[t : t + 1],
             true_success[t : t + 1],
         )
         reward[t] = outcome.reward[0]

@@ -64,6 +64,7 @@ class ShapingConfig:
             raise ValueError(f"shaping={self.mode!r} is unknown; choose one of {', '.join(get_args(Mode))}")
         for name in ("gamma", "success_bonus", "scale", "shift", "env_weight"):
             require_finite(name, getattr(self, name))
+            object.__setattr__(self, name, float(getattr(self, name)))  # plain, whatever numpy it came as
         if not 0.0 < self.gamma <= 1.0:
             raise ValueError(f"gamma={self.gamma} must lie in (0, 1]; use the agent's own discount")
         if self.success_bonus < 0.0:

@@ -19,11 +19,12 @@ from robometer_rl.rewards.protocol import RewardModel
 from ..scoring.options import WrapperOptions
 from ..scoring.pipeline import StepBatch, make_pipeline
 from ..scoring.relabel import Relabelled
+from ..scoring.step_reader import RESET, STEP
 from ..scoring.unseen_world import warn_if_unseen
 from .share_frames import FramePlan, Joined, ShareFrames
-from .shared_memory import NOTHING, RESET, STEP, SharedFrames
+from .shared_memory import NOTHING, SharedFrames
 
-__all__ = ["Call", "SubEnvCollector", "VectorStep", "tap_in_process"]
+__all__ = ["Call", "SubEnvCollector", "VectorStep", "share_frames_in_process"]
 
 Call = Callable[..., Sequence[Any]]
 """`call(name, *args)` calls a method of every sub-environment and returns their answers."""
@@ -50,7 +51,7 @@ class VectorStep(NamedTuple):
     """Rewards of whole episodes that ended, where scored at their end."""
 
 
-def tap_in_process(envs: list[gym.Env[Any, Any]]) -> None:
+def share_frames_in_process(envs: list[gym.Env[Any, Any]]) -> None:
     """Puts a `ShareFrames` around each environment of a list, in place, where it has none."""
     for i, env in enumerate(envs):
         if not env.has_wrapper_attr("frames_join"):
@@ -82,9 +83,7 @@ class SubEnvCollector:
         plan = FramePlan(
             rows={name: row for row, name in enumerate(ids)},
             sources=options.sources,
-            score_every=options.config.score_every,
-            needs_truth=options.config.needs_truth,
-            terminate_on_true_success=options.config.terminate_on_true_success,
+            config=options.config,
         )
         if crosses:
             _check_picklable(options)
@@ -136,10 +135,9 @@ class SubEnvCollector:
         rows = self._shared.read()
         began = rows["kind"][:, 0] == RESET
         if not (began == expected).all() or (rows["kind"][:, 1] != NOTHING).any():
-            raise RuntimeError(_behind_the_back("reset", np.flatnonzero(began != expected)))
+            raise RuntimeError(_out_of_step("reset", np.flatnonzero(began != expected)))
         self._shared.over[began] = False
-        no_steps = StepBatch.none(self._n)
-        self._pipeline.advance(began, no_steps, no_steps.rows, self._shared.views(0))
+        self._pipeline.advance(StepBatch.beginning(began), self._shared.views(0))
 
     def _open(self) -> None:
         shapes = self._call("frames_shapes")
@@ -177,24 +175,22 @@ class SubEnvCollector:
         reset_instead = rows["kind"][:, 0] == RESET
         reset_after = rows["kind"][:, 1] == RESET
         batch = StepBatch(
-            stepped,
-            np.where(stepped, rows["env_reward"], 0.0),
-            stepped & rows["terminated"],
-            stepped & rows["truncated"],
-            stepped & rows["true_success"],
+            began=reset_instead,
+            stepped=stepped,
+            scored=stepped & rows["framed"][:, 0],
+            env_reward=np.where(stepped, rows["env_reward"], 0.0),
+            terminated=stepped & rows["terminated"],
+            truncated=stepped & rows["truncated"],
+            true_success=stepped & rows["true_success"],
         )
-        strange = ~(stepped | reset_instead) | ((batch.terminated | batch.truncated) != ended)
-        if strange.any():
-            raise RuntimeError(_behind_the_back("step", np.flatnonzero(strange)))
-        due = self._pipeline.due(batch)
-        if (due & ~rows["framed"][:, 0]).any():
-            raise RuntimeError(_behind_the_back("step", np.flatnonzero(due & ~rows["framed"][:, 0])))
-        outcome = self._pipeline.advance(reset_instead, batch, due, self._shared.views(0))
+        unexpected = ~(stepped | reset_instead) | ((batch.terminated | batch.truncated) != ended)
+        if unexpected.any():
+            raise RuntimeError(_out_of_step("step", np.flatnonzero(unexpected)))
+        outcome = self._pipeline.advance(batch, self._shared.views(0))
         finished = dict(self._pipeline.finished)
         progress, success = self.progress, self.success
         if reset_after.any():
-            no_steps = StepBatch.none(self._n)
-            self._pipeline.advance(reset_after, no_steps, no_steps.rows, self._shared.views(1))
+            self._pipeline.advance(StepBatch.beginning(reset_after), self._shared.views(1))
         return VectorStep(
             stepped=stepped,
             began=reset_instead | reset_after,
@@ -226,7 +222,7 @@ def _check_picklable(options: WrapperOptions) -> None:
         ) from error
 
 
-def _behind_the_back(what: str, rows: NDArray[np.int64]) -> str:
+def _out_of_step(what: str, rows: NDArray[np.int64]) -> str:
     return (
         f"environments {rows.tolist()} did not do what this {what} asked: the episode's last frames would be "
         "lost. Put ShareFrames outermost in each sub-environment, outside TimeLimit and everything else that "

@@ -1,7 +1,7 @@
 """The part of a vector reward wrapper that stands in each sub-environment: it takes the pictures there.
 
 A vector environment resets its sub-environments by itself, and the last frame of an episode is gone when the
-call returns. So the frame is taken inside, at the moment it is due, and left on a `SharedFrames`.
+call returns. So the frame is taken inside, at the moment it is due, and left in a `SharedFrames`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 from gymnasium.utils import RecordConstructorArgs
-from numpy.typing import NDArray
 
-from ..frames import FrameGrabber, FrameSource
-from ..scoring.true_success import named_success, read_success
+from ..frames import FrameSource
+from ..scoring.episode_state import RewardConfig
+from ..scoring.step_reader import RESET, StepReader, StepRecord
 from ..scoring.unseen_world import world_of
-from .shared_memory import RESET, STEP, SharedFrames, StepRecord
+from .shared_memory import SharedFrames
 
 __all__ = ["FramePlan", "Joined", "ShareFrames"]
 
@@ -32,12 +31,8 @@ class FramePlan:
     """Row of each sub-environment by its id."""
     sources: FrameSource | Sequence[FrameSource]
     """Where the pictures come from, one per camera."""
-    score_every: int
-    """A picture is due at each k-th step and at the last of an episode."""
-    needs_truth: bool
-    """Whether the environment must tell `is_success`."""
-    terminate_on_true_success: bool
-    """Whether `is_success` ends the episode."""
+    config: RewardConfig
+    """The rules: at which steps a picture is due, and whether true success ends the episode."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +71,10 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         RecordConstructorArgs.__init__(self)
         gym.Wrapper.__init__(self, env)
         self._id = ""
-        self._plan: FramePlan | None = None
-        self._grabber: FrameGrabber | None = None
-        self._board: SharedFrames | None = None
+        self._reader: StepReader | None = None
+        self._shared: SharedFrames | None = None
         self._begun: StepRecord | None = None
         self._row = -1
-        self._clock = 0
 
     # What the reward wrapper calls, by name, through the vector environment.
 
@@ -101,10 +94,10 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         """
         world = world_of(self.env)
         try:
-            self._grabber = FrameGrabber(self.env, plan.sources)
+            self._reader = StepReader(self.env, plan.sources, plan.config)
         except (TypeError, ValueError) as error:
             return Joined(world, error)
-        self._row, self._plan, self._board, self._begun = plan.rows[self._id], plan, None, None
+        self._row, self._shared, self._begun = plan.rows[self._id], None, None
         return Joined(world)
 
     def frames_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -113,15 +106,15 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         assert self._begun.frames is not None
         return tuple(frame.shape for frame in self._begun.frames)
 
-    def frames_open(self, board: SharedFrames) -> None:
-        """Leaves events on a board from now on, the last reset at once.
+    def frames_open(self, shared: SharedFrames) -> None:
+        """Leaves steps and resets in shared memory from now on, the last reset at once.
 
         Args:
-            board: The board, mapped into this process.
+            shared: The memory, mapped into this process.
         """
         assert self._begun is not None
-        self._board = board
-        board.post(self._row, self._begun)
+        self._shared = shared
+        shared.post(self._row, self._begun)
         self._begun = None
 
     # What the vector environment calls.
@@ -139,10 +132,9 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
             The environment's observation and info.
         """
         observation, info = self.env.reset(seed=seed, options=options)
-        if self._plan is not None:
-            info = named_success(info)
-            self._clock = 0
-            self._post(StepRecord(RESET, self._grab(observation)))
+        if self._reader is not None:
+            record, info = self._reader.reset(observation, info)
+            self._post(record)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
@@ -157,31 +149,19 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         Raises:
             RuntimeError: The plan needs `is_success` and the environment does not tell it.
         """
-        plan, board = self._plan, self._board
-        if plan is None:
+        if self._reader is None:
             return self.env.step(action)
-        if board is not None and board.over[self._row]:
-            board.over[self._row] = False
+        if self._shared is not None and self._shared.over[self._row]:
+            self._shared.over[self._row] = False
             observation, info = self.reset()
             return observation, 0.0, False, False, info
         observation, reward, terminated, truncated, info = self.env.step(action)
-        info = named_success(info)
-        success = read_success(info, plan.needs_truth)
-        info["env_reward"] = float(reward)
-        terminated = bool(terminated or (plan.terminate_on_true_success and success))
-        truncated = bool(truncated)
-        self._clock += 1
-        due = terminated or truncated or self._clock % plan.score_every == 0
-        frames = self._grab(observation) if due else None
-        self._post(StepRecord(STEP, frames, float(reward), terminated, truncated, success))
-        return observation, reward, terminated, truncated, info
+        record, info = self._reader.step(observation, reward, terminated, truncated, info)
+        self._post(record)
+        return observation, record.env_reward, record.terminated, record.truncated, info
 
-    def _grab(self, observation: Any) -> list[NDArray[np.uint8]]:
-        assert self._grabber is not None
-        return self._grabber.grab(observation)
-
-    def _post(self, event: StepRecord) -> None:
-        if self._board is not None:
-            self._board.post(self._row, event)
-        elif event.kind == RESET:
-            self._begun = event
+    def _post(self, record: StepRecord) -> None:
+        if self._shared is not None:
+            self._shared.post(self._row, record)
+        elif record.kind == RESET:
+            self._begun = record

@@ -1,6 +1,6 @@
 """Memory in which sub-environments, in their own processes or not, leave frames for the reward wrapper.
 
-A board has one row per sub-environment. Between two looks of the wrapper a row takes at most two events: a
+The memory has one row per sub-environment. Between two reads of the wrapper a row takes at most two events: a
 step, and the reset after it. The wrapper reads only between calls, while no sub-environment runs, so neither
 side locks: the reply that a worker sends through its pipe orders the memory.
 """
@@ -12,22 +12,23 @@ import mmap
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NOTHING", "RESET", "STEP", "SharedFrames", "StepRecord"]
+from ..scoring.step_reader import STEP, StepRecord
 
-NOTHING, STEP, RESET = 0, 1, 2
-"""Kinds of events."""
+__all__ = ["NOTHING", "SharedFrames"]
+
+NOTHING = 0
+"""Kind of an event that did not happen, beside `STEP` and `RESET`."""
 
 _SLOTS = 2
 _ROW = np.dtype(
     [
-        ("look", np.int64),
+        ("read", np.int64),
         ("events", np.int64),
         ("kind", np.int8, (_SLOTS,)),
         ("framed", np.bool_, (_SLOTS,)),
@@ -38,24 +39,6 @@ _ROW = np.dtype(
     ],
     align=True,
 )
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """One step or reset of a sub-environment."""
-
-    kind: int
-    """`STEP` or `RESET`."""
-    frames: Sequence[NDArray[np.uint8]] | None
-    """One uint8 `(H, W, 3)` per camera; None where the step is not scored."""
-    env_reward: float = 0.0
-    """The environment's own reward."""
-    terminated: bool = False
-    """Whether the environment terminated."""
-    truncated: bool = False
-    """Whether the environment truncated."""
-    true_success: bool = False
-    """Whether the environment says that the task is done."""
 
 
 class _Layout(NamedTuple):
@@ -88,7 +71,7 @@ class SharedFrames:
         self._layout = layout
         with open(layout.path, "r+b") as file:
             memory = mmap.mmap(file.fileno(), 0)  # stays valid when the file loses its name
-        self._look = np.frombuffer(memory, dtype=np.int64, count=1)
+        self._reads = np.frombuffer(memory, dtype=np.int64, count=1)
         offset = _align(8)
         self._rows = np.frombuffer(memory, dtype=_ROW, count=layout.n, offset=offset)
         offset += _align(_ROW.itemsize * layout.n)
@@ -109,9 +92,9 @@ class SharedFrames:
 
     @classmethod
     def _open(cls, layout: tuple[str, int, tuple[tuple[int, ...], ...]]) -> SharedFrames:
-        board = object.__new__(cls)
-        board._map(_Layout(*layout))
-        return board
+        shared = object.__new__(cls)
+        shared._map(_Layout(*layout))
+        return shared
 
     def unlink(self) -> None:
         """Takes the file's name away, once everybody has opened it; the memory lives until all close it."""
@@ -127,13 +110,13 @@ class SharedFrames:
             event: What happened.
 
         Raises:
-            RuntimeError: The wrapper has not looked since the last two events.
+            RuntimeError: The wrapper has not read since the last two events.
             ValueError: A picture has another shape than the first.
         """
-        row_facts = self._rows[row : row + 1]
-        if row_facts["look"][0] != self._look[0]:
-            row_facts["look"], row_facts["events"], row_facts["kind"] = self._look[0], 0, NOTHING
-        slot = int(row_facts["events"][0])
+        record = self._rows[row : row + 1]
+        if record["read"][0] != self._reads[0]:
+            record["read"], record["events"], record["kind"] = self._reads[0], 0, NOTHING
+        slot = int(record["events"][0])
         if slot == _SLOTS:
             raise RuntimeError(
                 f"sub-environment {row} was stepped or reset without its reward wrapper: "
@@ -144,27 +127,27 @@ class SharedFrames:
             if picture.shape != expected:
                 raise ValueError(
                     f"camera {camera} of sub-environment {row} gave a picture of shape {picture.shape}, "
-                    f"expected {expected} as at first: one size is needed for a row_facts"
+                    f"expected {expected} as at first: one size is needed for a batch"
                 )
             self._views[slot][camera][row] = picture
-        row_facts["kind"][0, slot] = event.kind
-        row_facts["framed"][0, slot] = event.frames is not None
-        row_facts["events"] = slot + 1
+        record["kind"][0, slot] = event.kind
+        record["framed"][0, slot] = event.frames is not None
+        record["events"] = slot + 1
         if event.kind == STEP:
-            row_facts["env_reward"] = event.env_reward
-            row_facts["terminated"], row_facts["truncated"] = event.terminated, event.truncated
-            row_facts["true_success"] = event.true_success
+            record["env_reward"] = event.env_reward
+            record["terminated"], record["truncated"] = event.terminated, event.truncated
+            record["true_success"] = event.true_success
 
     # What the wrapper does.
 
     def read(self) -> NDArray[np.void]:
-        """Returns the rows' events since the last look, a copy, and begins a new look.
+        """Returns the rows' events since the last read, a copy.
 
         The frames of `views` stay as they are until sub-environments run again.
         """
         rows = self._rows.copy()
-        rows["kind"][rows["look"] != self._look[0]] = NOTHING
-        self._look += 1
+        rows["kind"][rows["read"] != self._reads[0]] = NOTHING
+        self._reads += 1
         return rows
 
     def views(self, slot: int) -> list[NDArray[np.uint8]]:

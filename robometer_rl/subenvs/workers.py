@@ -51,12 +51,12 @@ class Workers:
         except (EOFError, ConnectionError) as error:
             if not self._processes:
                 raise
-            raise self._obituary() from error
+            raise self._worker_died() from error
 
     def check(self) -> None:
         """Raises `WorkerDiedError` if a worker has ended, where its pipe would not tell."""
         if self._hides_death and any(process.exitcode is not None for process in self._processes):
-            raise self._obituary()
+            raise self._worker_died()
 
     def await_replies(self) -> None:
         """Waits until every worker has answered a call, where a pipe would not tell that none will come.
@@ -73,9 +73,9 @@ class Workers:
                 if pipe in ready:
                     del waiting[pipe]
                 elif process.sentinel in ready and not pipe.poll():
-                    raise self._obituary()
+                    raise self._worker_died()
 
-    def _obituary(self) -> WorkerDiedError:
+    def _worker_died(self) -> WorkerDiedError:
         """Stops the other workers and returns the error that names the dead."""
         # The end of a pipe may be seen a moment before the end of its process, and that before its exit code.
         ended = connection.wait([process.sentinel for process in self._processes], timeout=_PATIENCE)

@@ -32,13 +32,13 @@ R = TypeVar("R", bound="_Scores | None")
 class Rewarded(Generic[R]):
     """Properties that the three wrappers share; R is what scores for the wrapper."""
 
-    _setup: WrapperOptions
+    _wrapper_options: WrapperOptions
     _scoring: R
 
     @property
     def config(self) -> RewardConfig:
         """The rules by which scores become reward and termination."""
-        return self._setup.config
+        return self._wrapper_options.config
 
     @property
     def reward_model(self) -> RewardModel:

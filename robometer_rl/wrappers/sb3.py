@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from typing_extensions import Unpack
 
 from ..scoring.options import RewardOptions, check_tasks, read_options
-from ..subenvs.collector import SubEnvCollector, VectorStep, tap_in_process
+from ..subenvs.collector import SubEnvCollector, VectorStep, share_frames_in_process
 from ..subenvs.workers import Workers
 from .base import Rewarded
 
@@ -79,13 +79,13 @@ class VecRobometerReward(Rewarded[SubEnvCollector | None], VecEnvWrapper):
                 "Write VecNormalize(VecRobometerReward(venv, ...), ...)"
             )
         sentences = check_tasks(tasks, venv.num_envs)
-        setup = read_options(model, options)
+        checked = read_options(model, options)
         super().__init__(venv)
         self.mode = mode
         """Whether rewards are learned (`on`) or the environment's own (`off`)."""
         self.instructions = sentences
         """The sentence of each environment."""
-        self._setup = setup
+        self._wrapper_options = checked
         base: Any = venv.unwrapped
         self._workers = Workers(base)
         self._scoring: SubEnvCollector | None = None
@@ -99,7 +99,7 @@ class VecRobometerReward(Rewarded[SubEnvCollector | None], VecEnvWrapper):
                 f"would not notice: put VecRobometerReward directly around {type(base).__name__}"
             )
         if len(self._workers) == 0 and isinstance(getattr(base, "envs", None), list):
-            tap_in_process(base.envs)
+            share_frames_in_process(base.envs)
         if not base.has_attr("frames_join"):
             raise ValueError(
                 f"the environments of this {type(base).__name__} must be wrapped by ShareFrames, which takes "
@@ -107,7 +107,7 @@ class VecRobometerReward(Rewarded[SubEnvCollector | None], VecEnvWrapper):
                 "vec_env_cls=SubprocVecEnv)"
             )
         return SubEnvCollector(
-            base.env_method, self.instructions, self._setup, crosses=len(self._workers) > 0
+            base.env_method, self.instructions, self._wrapper_options, crosses=len(self._workers) > 0
         )
 
     def reset(self) -> Any:

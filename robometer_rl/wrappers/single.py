@@ -9,21 +9,18 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
-from numpy.typing import NDArray
 
-from ..frames import FrameGrabber, FrameSource
+from ..frames import FrameSource
 from ..scoring.checks import check_task
-from ..scoring.episode_state import Fill
-from ..scoring.options import Score, read_options
+from ..scoring.episode_state import Fill, StepOutcome
+from ..scoring.options import RewardOptions, Score, read_options
 from ..scoring.pipeline import RewardPipeline, StepBatch, make_pipeline
 from ..scoring.shaping import Mode
-from ..scoring.true_success import named_success, read_success
+from ..scoring.step_reader import StepReader, StepRecord
 from ..scoring.unseen_world import warn_if_unseen, world_of
 from .base import Rewarded
 
 __all__ = ["RobometerReward"]
-
-_ONE, _NONE = np.ones(1, dtype=np.bool_), np.zeros(1, dtype=np.bool_)
 
 
 class RobometerReward(Rewarded[RewardPipeline], gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -110,59 +107,19 @@ class RobometerReward(Rewarded[RewardPipeline], gym.Wrapper[Any, Any, Any, Any],
             ValueError: The task or the world is empty, no such model or frame source exists, or an option is
                 outside its range.
         """
+        given = locals()  # the options, spelled once: in the signature
         task = check_task(task)
-        setup = read_options(
-            model,
-            {
-                "frames": frames,
-                "shaping": shaping,
-                "gamma": gamma,
-                "success_bonus": success_bonus,
-                "scale": scale,
-                "shift": shift,
-                "env_weight": env_weight,
-                "score_every": score_every,
-                "fill": fill,
-                "score": score,
-                "terminate_on_success": terminate_on_success,
-                "success_threshold": success_threshold,
-                "success_patience": success_patience,
-                "true_success_bonus": true_success_bonus,
-                "terminate_on_true_success": terminate_on_true_success,
-                "warn_unseen_world": warn_unseen_world,
-                "world": world,
-            },
-        )
+        checked = read_options(model, {name: given[name] for name in RewardOptions.__annotations__})
         # Plain Python values, so that the spec can be written as JSON; nothing here is worth a deep copy.
         RecordConstructorArgs.__init__(
-            self,
-            _disable_deepcopy=True,
-            task=task,
-            model=setup.spec,
-            frames=setup.sources,
-            shaping=shaping,
-            gamma=float(gamma),
-            success_bonus=float(success_bonus),
-            scale=float(scale),
-            shift=float(shift),
-            env_weight=float(env_weight),
-            score_every=int(score_every),
-            fill=fill,
-            score=score,
-            terminate_on_success=bool(terminate_on_success),
-            success_threshold=None if success_threshold is None else float(success_threshold),
-            success_patience=int(success_patience),
-            true_success_bonus=float(true_success_bonus),
-            terminate_on_true_success=bool(terminate_on_true_success),
-            warn_unseen_world=bool(warn_unseen_world),
-            world=world,
+            self, _disable_deepcopy=True, task=task, model=checked.spec, **checked.as_dict()
         )
         gym.Wrapper.__init__(self, env)
         self.instruction = task
         """The sentence that episodes are scored against."""
-        self._setup = setup
-        self._grabber = FrameGrabber(env, setup.sources)
-        self._scoring = make_pipeline(setup, [task])
+        self._wrapper_options = checked
+        self._reader = StepReader(env, checked.sources, checked.config)
+        self._scoring = make_pipeline(checked, [task])
         self._running = False
 
     def reset(
@@ -184,12 +141,12 @@ class RobometerReward(Rewarded[RewardPipeline], gym.Wrapper[Any, Any, Any, Any],
         """
         self._running = False
         observation, info = self.env.reset(seed=seed, options=options)
-        frames = self._grab(observation)
-        if self._setup.warns:
-            warn_if_unseen(self._scoring.model, self._setup.spec, self.world)
-        self._scoring.advance(_ONE, StepBatch.none(1), _NONE, frames)
+        record, info = self._reader.reset(observation, info)
+        if self._wrapper_options.warns:
+            warn_if_unseen(self._scoring.model, self._wrapper_options.spec, self.world)
+        self._advance(record)
         self._running = True
-        return observation, self._add_scores(named_success(info))
+        return observation, self._add_scores(info)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Steps the environment and pays the learned reward.
@@ -208,29 +165,19 @@ class RobometerReward(Rewarded[RewardPipeline], gym.Wrapper[Any, Any, Any, Any],
         if not self._running:
             raise ResetNeeded("the episode is over or never began: call reset() before step()")
         observation, env_reward, terminated, truncated, info = self.env.step(action)
-        info = named_success(info)
-        success = read_success(info, self.config.needs_truth)
-        batch = StepBatch(
-            _ONE,
-            np.array([float(env_reward)]),
-            np.array([bool(terminated)]),
-            np.array([bool(truncated)]),
-            np.array([success]),
-        )
-        due = self._scoring.due(batch)
-        outcome = self._scoring.advance(_NONE, batch, due, self._grab(observation) if due[0] else [])
-        reward, terminated = float(outcome.reward[0]), bool(outcome.terminated[0])
-        self._running = not (terminated or truncated)
-        info["env_reward"] = float(env_reward)
+        record, info = self._reader.step(observation, env_reward, terminated, truncated, info)
+        outcome = self._advance(record)
+        ended = bool(outcome.terminated[0])
+        self._running = not (ended or record.truncated)
         self._add_scores(info)
         for episode in self._scoring.finished.values():
             info["robometer/rewards"] = episode.reward.astype(np.float32)
-        return observation, reward, terminated, bool(truncated), info
+        return observation, float(outcome.reward[0]), ended, record.truncated, info
 
     @property
     def world(self) -> str:
         """Id of the world: the option, else its task's id, else its spec's, else its class name."""
-        return world_of(self.env) if self._setup.world is None else self._setup.world
+        return world_of(self.env) if self._wrapper_options.world is None else self._wrapper_options.world
 
     def close(self) -> None:
         """Lets go of the model and closes the environment; a second call does nothing more."""
@@ -238,8 +185,9 @@ class RobometerReward(Rewarded[RewardPipeline], gym.Wrapper[Any, Any, Any, Any],
         self._scoring.close()
         self.env.close()
 
-    def _grab(self, observation: Any) -> list[NDArray[np.uint8]]:
-        return [frame[None] for frame in self._grabber.grab(observation)]  # (1, H, W, 3) each
+    def _advance(self, record: StepRecord) -> StepOutcome:
+        views = [frame[None] for frame in record.frames or ()]  # (1, H, W, 3) each
+        return self._scoring.advance(StepBatch.of(record), views)
 
     def _add_scores(self, info: dict[str, Any]) -> dict[str, Any]:
         info["robometer/progress"] = float(self._scoring.progress[0])

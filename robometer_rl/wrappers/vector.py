@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from typing_extensions import Unpack
 
 from ..scoring.options import RewardOptions, check_tasks, read_options
-from ..subenvs.collector import SubEnvCollector, VectorStep, tap_in_process
+from ..subenvs.collector import SubEnvCollector, VectorStep, share_frames_in_process
 from ..subenvs.workers import Workers
 from .base import Rewarded
-from .vector_infos import row_of
 
 __all__ = ["RobometerVectorReward"]
 
@@ -69,24 +68,24 @@ class RobometerVectorReward(Rewarded[SubEnvCollector], VectorWrapper[Any, Any, A
         if not isinstance(env, VectorEnv):
             raise TypeError(_wrong_env(env))
         sentences = check_tasks(tasks, env.num_envs)
-        setup = read_options(model, options)
+        checked = read_options(model, options)
         super().__init__(env)
         self.autoreset_mode = _autoreset_mode(env)
         """How episodes are restarted, read from the metadata."""
         self.instructions = sentences
         """The sentence of each sub-environment."""
-        self._setup = setup
+        self._wrapper_options = checked
         base: Any = env.unwrapped
         self._workers = Workers(base)
         if len(self._workers) == 0 and isinstance(getattr(base, "envs", None), list):
-            tap_in_process(base.envs)
+            share_frames_in_process(base.envs)
         if not all(base.call("has_wrapper_attr", "frames_join")):
             raise ValueError(
                 f"the sub-environments of this {type(base).__name__} must be wrapped by ShareFrames, which "
                 "takes the frames where they are drawn: AsyncVectorEnv([lambda: ShareFrames(make_my_env()), "
                 "...])"
             )
-        self._scoring = SubEnvCollector(base.call, sentences, setup, crosses=len(self._workers) > 0)
+        self._scoring = SubEnvCollector(base.call, sentences, checked, crosses=len(self._workers) > 0)
         self._ready = np.zeros(env.num_envs, dtype=np.bool_)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -165,9 +164,9 @@ class RobometerVectorReward(Rewarded[SubEnvCollector], VectorWrapper[Any, Any, A
                 infos["final_info"][f"robometer/{name}"] = values
                 infos["final_info"][f"_robometer/{name}"] = final.copy()
         for row, episode in step.finished.items():
-            home = infos["final_info"] if final[row] else infos
-            rewards = home.setdefault("robometer/rewards", np.full(self.num_envs, None, dtype=object))
-            mask = home.setdefault("_robometer/rewards", np.zeros(self.num_envs, dtype=np.bool_))
+            target = infos["final_info"] if final[row] else infos
+            rewards = target.setdefault("robometer/rewards", np.full(self.num_envs, None, dtype=object))
+            mask = target.setdefault("_robometer/rewards", np.zeros(self.num_envs, dtype=np.bool_))
             rewards[row], mask[row] = episode.reward.astype(np.float32), True
 
     def _end_early(
@@ -188,13 +187,13 @@ class RobometerVectorReward(Rewarded[SubEnvCollector], VectorWrapper[Any, Any, A
             self._scoring.after_reset(early)
         merged: dict[str, Any] = {}
         for row in range(self.num_envs):
-            info = row_of(infos, row)
+            info = _row_of(infos, row)
             if row in finals:
                 info |= {
                     "robometer/progress": float(step.progress[row]),
                     "robometer/success": float(step.success[row]),
                 }
-                info = {"final_obs": finals[row], "final_info": info, **row_of(fresh, row)}
+                info = {"final_obs": finals[row], "final_info": info, **_row_of(fresh, row)}
             merged = self._add_info(merged, info, row)
         return observations, merged
 
@@ -202,6 +201,25 @@ class RobometerVectorReward(Rewarded[SubEnvCollector], VectorWrapper[Any, Any, A
         """Lets go of the model and closes the environments."""
         self._scoring.close()
         self.env.close(**kwargs)
+
+
+def _row_of(infos: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """Returns the info of one sub-environment, numbers as Python's own.
+
+    Gymnasium's vector infos are a dict of arrays with a mask `_key` beside each key; keys that the
+    sub-environment did not report are missing.
+    """
+    info: dict[str, Any] = {}
+    for key, values in infos.items():
+        mask = infos.get(f"_{key}")
+        if mask is None or not mask[row]:
+            continue  # a mask itself, or a key of other sub-environments
+        if isinstance(values, Mapping):
+            info[key] = _row_of(values, row)
+        else:
+            value = values[row]
+            info[key] = value.item() if isinstance(value, np.generic) else value
+    return info
 
 
 def _autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:

@@ -25,38 +25,47 @@ def frames(*pixels: int) -> list[NDArray[np.uint8]]:
     return [np.stack([np.full((4, 4, 3), pixel, np.uint8) for pixel in pixels])]
 
 
-def step(
-    state: EpisodeState, rows: NDArray[np.bool_], seen: Scores, ended: NDArray[np.bool_] = NONE
-) -> tuple[list[bool], list[float], list[bool]]:
-    """One step of the masked episodes: who is scored, what is paid, who has ended."""
-    due = state.due(rows, ended)
-    outcome = state.pay(rows, due, seen, 0.5, np.array([10.0, 20.0]), ended, NONE)
-    return due.tolist(), outcome.reward.tolist(), outcome.terminated.tolist()
+def step(state: EpisodeState, rows: NDArray[np.bool_], seen: Scores) -> tuple[list[float], list[bool]]:
+    """One scored step of the masked episodes: what is paid, who has ended."""
+    outcome = state.pay(rows, rows, seen, 0.5, np.array([10.0, 20.0]), NONE, NONE)
+    return outcome.reward.tolist(), outcome.terminated.tolist()
 
 
 def test_a_row_outside_the_mask_is_neither_paid_nor_moved() -> None:
     state = EpisodeState(2, RewardConfig(ShapingConfig("delta", env_weight=1.0)))
     state.begin(BOTH, scores((0.25, 0.5)))
-    assert step(state, FIRST, scores((0.5, 0.75))) == ([True, False], [10.25, 0.0], [False, False])
+    assert step(state, FIRST, scores((0.5, 0.75))) == ([10.25, 0.0], [False, False])
     assert state.progress.tolist() == [0.5, 0.5]
-    assert step(state, BOTH, scores((0.75, 1.0)))[1] == [10.25, 20.5], (
+    assert step(state, BOTH, scores((0.75, 1.0)))[0] == [10.25, 20.5], (
         "measured from each row's own last score"
     )
 
 
-def test_each_row_has_its_own_clock() -> None:
-    state = EpisodeState(2, RewardConfig(ShapingConfig("progress"), score_every=2))
+def test_each_row_begins_on_its_own() -> None:
+    state = EpisodeState(2, RewardConfig(ShapingConfig("progress")))
     state.begin(BOTH, scores((0.0, 0.0)))
-    seen = scores((0.5, 0.25))
-    assert [step(state, rows, seen)[0] for rows in (FIRST, BOTH, BOTH)] == [
-        [False, False],
-        [True, False],
-        [False, True],
-    ]
+    step(state, BOTH, scores((0.5, 0.25)))
     state.begin(FIRST, scores((0.0, 0.0)))
     assert state.progress.tolist() == [0.0, 0.25], "the second goes on"
-    assert step(state, FIRST, seen) == ([False, False], [0.0, 0.0], [False, False])
-    assert step(state, BOTH, seen, ended=SECOND) == ([True, True], [0.5, 0.25], [False, True])
+
+
+def test_a_step_without_a_score_holds_the_last_one() -> None:
+    state = EpisodeState(2, RewardConfig(ShapingConfig("progress"), score_every=2))
+    state.begin(BOTH, scores((0.5, 0.5)))
+    outcome = state.pay(BOTH, FIRST, scores((1.0, 1.0)), 0.5, np.zeros(2), NONE, NONE)
+    assert outcome.reward.tolist() == [1.0, 0.5]
+
+
+def test_each_kth_step_and_the_last_are_due() -> None:
+    config = RewardConfig(score_every=3)
+    assert config.is_due(np.arange(1, 8), [0, 0, 0, 0, 0, 0, 1]).tolist() == [0, 0, 1, 0, 0, 1, 1]
+    assert [bool(RewardConfig().is_due(step, False)) for step in (1, 2)] == [True, True]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_true_success_terminates_only_where_it_is_named(named: bool) -> None:
+    config = RewardConfig(ShapingConfig("delta"), terminate_on_true_success=named)
+    assert config.terminates([False, True, False], [True, True, False]).tolist() == [named, True, False]
 
 
 def test_each_row_has_its_own_patience() -> None:
@@ -64,10 +73,10 @@ def test_each_row_has_its_own_patience() -> None:
     state = EpisodeState(2, RewardConfig(shaping, terminate_on_success=True, success_patience=2))
     state.begin(BOTH, scores((0.0, 0.0)))
     done = scores((0.0, 0.0), (0.9, 0.9))
-    assert step(state, FIRST, done)[1:] == ([0.0, 0.0], [False, False])
-    assert step(state, BOTH, done)[1:] == ([4.0, 0.0], [True, False])
+    assert step(state, FIRST, done) == ([0.0, 0.0], [False, False])
+    assert step(state, BOTH, done) == ([4.0, 0.0], [True, False])
     state.begin(FIRST, done)
-    assert step(state, BOTH, done)[1:] == ([0.0, 4.0], [False, True]), "a new episode starts at patience 0"
+    assert step(state, BOTH, done) == ([0.0, 4.0], [False, True]), "a new episode starts at patience 0"
 
 
 def test_a_scorer_of_two_forgets_and_scores_by_mask() -> None:

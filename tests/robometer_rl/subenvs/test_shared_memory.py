@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robometer_rl.subenvs.shared_memory import NOTHING, RESET, STEP, SharedFrames, StepRecord
+from robometer_rl.scoring.step_reader import RESET, STEP, StepRecord
+from robometer_rl.subenvs.shared_memory import NOTHING, SharedFrames
 
 SHAPES = [(8, 9, 3), (10, 8, 3)]
 
