@@ -1,16 +1,21 @@
-"""Recorded episodes: what one holds, its HDF5 file, its progress labels."""
+"""Recorded episodes: what one holds, and its HDF5 file.
+
+What a frame's label is, `reward_model/labels.py` says.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from robometer_rl.envs.extras import naming_extras
-from robometer_rl.envs.suites.robosuite_scenes import SCENES
 
 with naming_extras():
     import h5py
@@ -35,18 +40,18 @@ KINDS = (*RANKS, "agent")
 AIMLESS = ("random", "other_task", "cornered")
 """Kinds in which nothing is done for the task at any time."""
 
-BY_CHANCE = 0.1
-"""Quality above which what had nothing to do with the task has done a part of it."""
-
-BY_HAND = {f"robosuite/{name}": scene.by_hand for name, scene in SCENES.items()}
-"""Quality that the hand earns at the object, doing nothing to it; elsewhere quality is the object's alone."""
-
-_NEARLY = 0.7
-"""Quality above which an agent that stops has nearly done it: scripted stalls stop at or below."""
+UNMOVED = 0.05
+"""Quality up to which the object counts as where it was."""
 
 # A frame of 96x96 pixels fits DEFLATE's window of 32 KiB: with several frames in a chunk the static
 # background of a frame is coded as a copy of the frame before.
 _CHUNK_FRAMES = 16
+
+_PART = r"[\w+-](?:[\w .+-]*[\w+-])?"
+_TASK = re.compile(f"{_PART}/{_PART}")
+
+_LARGEST = 2**63 - 1
+"""The largest whole number of an episode: HDF5 stores them in 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +59,15 @@ class Episode:
     """One recorded episode of a task.
 
     Attributes:
-        task: Task id, as ``metaworld/drawer-open-v3``.
+        task: Task id, as ``metaworld/drawer-open-v3``: two names of letters, digits and `` _.+-``.
         kind: One of `KINDS`.
-        seed: The seed the episode was asked for with; names its file.
+        seed: The seed the episode was asked for with, at least 0; names its file.
         frames: uint8 ``(T, H, W, 3)`` RGB; frame 0 is the state after the reset.
         success: bool ``(T,)``, the environment's own success test.
         quality: float32 ``(T,)`` in [0, 1], how near the object is to done.
         clock: float32 ``(T,)``, the expert's own time in full-speed steps: it rests in pauses and runs back
             when actions are undone. In a mime it begins where the object would have begun to move.
-        frame_every: Control steps between two frames (the last interval may be shorter).
+        frame_every: Control steps between two frames, at least 1 (the last interval may be shorter).
         detail: What was drawn within the kind, for who looks into errors (a style, another task's name).
     """
 
@@ -77,41 +82,63 @@ class Episode:
     detail: str = ""
 
     def __post_init__(self) -> None:
-        """Checks kind, types and shapes, so that a bad episode never reaches the disk."""
-        if self.kind not in KINDS:
-            raise ValueError(f"kind {self.kind!r} is unknown; valid kinds: {', '.join(KINDS)}")
-        if self.task.count("/") != 1:
-            raise ValueError(f"task {self.task!r} should read 'suite/name'")
-        if self.frames.dtype != np.uint8 or self.frames.ndim != 4 or self.frames.shape[-1] != 3:
-            raise ValueError(
-                f"frames should be uint8 (T, H, W, 3), got {self.frames.dtype} {self.frames.shape}"
-            )
+        """Checks every field, so that a bad episode never reaches the disk.
+
+        Raises:
+            ValueError: A field has a wrong type, shape or range.
+        """
+        _check_name(self.task, self.kind, self.seed)
+        _check_whole("frame_every", self.frame_every, 1)
+        if not isinstance(self.detail, str) or "\0" in self.detail:
+            raise ValueError(f"detail should be text, without a zero byte, got {self.detail!r}")
+        frames = self.frames
+        if not isinstance(frames, np.ndarray) or frames.dtype != np.uint8 or not _is_rgb(frames.shape):
+            raise ValueError(f"frames should be uint8 (T, H, W, 3), none of them 0, got {_what(frames)}")
         wanted = {"success": np.bool_, "quality": np.float32, "clock": np.float32}
         for name, dtype in wanted.items():
             column = getattr(self, name)
-            if column.dtype != dtype or column.shape != (len(self.frames),):
-                raise ValueError(
-                    f"{name} should be {np.dtype(dtype)} ({len(self.frames)},), "
-                    f"got {column.dtype} {column.shape}"
-                )
-        if not (np.isfinite(self.quality).all() and np.isfinite(self.clock).all()):
-            raise ValueError(f"quality and clock of {self.task} {self.kind} {self.seed} should be finite")
+            right = isinstance(column, np.ndarray) and column.dtype == dtype
+            if not right or column.shape != (len(frames),):
+                raise ValueError(f"{name} should be {np.dtype(dtype)} ({len(frames)},), got {_what(column)}")
+        whose = f"of {self.task} {self.kind} {self.seed}"
+        for name in ("quality", "clock"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"{name} {whose} should be finite")
+        outside = (self.quality < 0.0) | (self.quality > 1.0)
+        if outside.any():
+            raise ValueError(f"quality {whose} should be from 0 to 1, got {self.quality[outside][0]:g}")
 
-    @property
-    def rank(self) -> int:
-        """How good its end is, 1 to 5; an agent's episode ranks as the scripted kind that ends alike."""
-        if self.kind in RANKS:
-            return RANKS[self.kind]
-        if self.success[-1]:
-            return RANKS["success"]
-        end = float(self.quality[-1])
-        least = object_moved(self.task)
-        return RANKS["near_miss"] if end > _NEARLY else RANKS["stalled"] if end > least else RANKS["random"]
 
-    @property
-    def labels(self) -> NDArray[np.float32]:
-        """Progress labels, float32 ``(T,)``; see `progress_labels`."""
-        return progress_labels(self.clock, self.success)
+def _is_rgb(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 4 and shape[-1] == 3 and 0 not in shape
+
+
+def _what(value: object) -> str:
+    """What to say of a value that is not the array that was wanted."""
+    return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    """Refuses what is no whole number from `least` to what a file holds; a bool is none."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= _LARGEST:
+        raise ValueError(f"{name} should be a whole number from {least} to {_LARGEST}, got {value!r}")
+
+
+def _check_task(task: object) -> None:
+    """Refuses what could name a file outside the data set, or several at once."""
+    if not isinstance(task, str) or not _TASK.fullmatch(task):
+        raise ValueError(
+            f"task {task!r} should read 'suite/name', each of letters, digits and ' _.+-', "
+            "and neither begin nor end with a space or a point"
+        )
+
+
+def _check_name(task: object, kind: object, seed: object) -> None:
+    """Checks what an episode's file is named by."""
+    _check_task(task)
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r} is unknown; valid kinds: {', '.join(KINDS)}")
+    _check_whole("seed", seed, 0)
 
 
 def episode_path(root: Path, task: str, kind: str, seed: int) -> Path:
@@ -125,7 +152,11 @@ def episode_path(root: Path, task: str, kind: str, seed: int) -> Path:
 
     Returns:
         ``root/suite/name/kind-seed.h5``.
+
+    Raises:
+        ValueError: One of the three is no name of an episode.
     """
+    _check_name(task, kind, seed)
     return Path(root) / task / f"{kind}-{seed:05d}.h5"
 
 
@@ -155,9 +186,10 @@ def write_episode(root: Path, episode: Episode) -> Path:
             file.create_dataset(name, data=getattr(episode, name), track_times=False)
         file.attrs["task"] = episode.task
         file.attrs["kind"] = episode.kind
-        file.attrs["seed"] = episode.seed
-        file.attrs["rank"] = episode.rank
-        file.attrs["frame_every"] = episode.frame_every
+        file.attrs["seed"] = int(episode.seed)
+        if episode.kind in RANKS:
+            file.attrs["rank"] = RANKS[episode.kind]
+        file.attrs["frame_every"] = int(episode.frame_every)
         file.attrs["detail"] = episode.detail
     os.replace(part, path)
     return path
@@ -173,25 +205,51 @@ def read_episode(path: Path) -> Episode:
         The episode, arrays in memory.
 
     Raises:
-        ValueError: The file is not HDF5, is cut off, or lacks a dataset or attribute.
+        OSError: The file is not there or must not be read.
+        ValueError: The file is not HDF5, is cut off, or lacks a dataset or attribute, or one of them is not
+            what an episode has there.
     """
     try:
         with h5py.File(path, "r") as file:
             return Episode(
-                task=str(file.attrs["task"]),
-                kind=str(file.attrs["kind"]),
-                seed=int(file.attrs["seed"]),
-                frames=file["frames"][:],
-                success=file["success"][:],
-                quality=file["quality"][:],
-                clock=file["clock"][:],
-                frame_every=int(file.attrs["frame_every"]),
-                detail=str(file.attrs["detail"]),
+                task=_text(file, "task"),
+                kind=_text(file, "kind"),
+                seed=_whole(file, "seed"),
+                frames=_array(file, "frames"),
+                success=_array(file, "success"),
+                quality=_array(file, "quality"),
+                clock=_array(file, "clock"),
+                frame_every=_whole(file, "frame_every"),
+                detail=_text(file, "detail"),
             )
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError, IsADirectoryError):
         raise
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"{path} is not a whole episode file: {error}") from error
+
+
+def _text(file: Any, name: str) -> str:
+    """A text attribute; other writers of HDF5 store it as bytes."""
+    value = file.attrs[name]
+    if isinstance(value, bytes):
+        value = value.decode()
+    if not isinstance(value, str):
+        raise ValueError(f"its attribute {name} should be text, got {value!r}")
+    return str(value)
+
+
+def _whole(file: Any, name: str) -> Any:
+    """A number attribute; what is no whole number is left for `Episode` to refuse."""
+    value = file.attrs[name]
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def _array(file: Any, name: str) -> NDArray[Any]:
+    """A dataset, whole; a scalar, an empty one or a group is none."""
+    found = file[name]
+    if not isinstance(found, h5py.Dataset) or not found.shape:
+        raise ValueError(f"its dataset {name} should be an array, got {found!r}")
+    return np.asarray(found[:])
 
 
 def list_episodes(root: Path, task: str | None = None, kind: str | None = None) -> list[Path]:
@@ -206,70 +264,12 @@ def list_episodes(root: Path, task: str | None = None, kind: str | None = None) 
         Paths in an order that does not depend on the file system.
 
     Raises:
-        ValueError: `root` is not a folder, or `kind` is unknown.
+        ValueError: `root` is not a folder, or `task` or `kind` is none.
     """
     if not Path(root).is_dir():
         raise ValueError(f"{root} is not a folder; `robometer-rl collect --out {root}` fills one")
+    if task is not None:
+        _check_task(task)
     if kind is not None and kind not in KINDS:
         raise ValueError(f"kind {kind!r} is unknown; valid kinds: {', '.join(KINDS)}")
     return sorted(Path(root).glob(f"{task or '*/*'}/{kind or '[a-z]*'}-*.h5"))
-
-
-UNMOVED = 0.05
-"""Quality up to which the object counts as where it was."""
-
-
-def progress_labels(clock: ArrayLike, success: ArrayLike) -> NDArray[np.float32]:
-    """Progress of an episode that succeeds: the share of the expert's time to the first success.
-
-    Args:
-        clock: ``(T,)`` the expert's own time at each frame.
-        success: bool ``(T,)`` the true success at each frame.
-
-    Returns:
-        float32 ``(T,)``: ``clock / clock[first success]`` in [0, 1] up to the first success, 1 wherever
-        success holds from there on, NaN (no label) where it is lost again; all NaN without any success.
-
-    Raises:
-        ValueError: The two differ in shape or are not one-dimensional.
-    """
-    time = np.asarray(clock, dtype=np.float32)
-    done = np.asarray(success, dtype=bool)
-    if time.ndim != 1 or time.shape != done.shape:
-        raise ValueError(f"clock and success should both be (T,), got {time.shape} and {done.shape}")
-    labels = np.full(time.shape, np.nan, dtype=np.float32)
-    if not done.any():
-        return labels
-    first = int(np.argmax(done))
-    # A success at clock 0 came by itself: the frames before it show nothing of the expert's way and get no
-    # label.
-    if time[first] > 0:
-        labels[:first] = np.clip(time[:first] / time[first], 0.0, 1.0)
-    labels[first:][done[first:]] = 1.0
-    return labels
-
-
-def object_moved(task: str) -> float:
-    """The quality above which a part of the task has been done, which a hand beside the object has not.
-
-    Args:
-        task: Task id; one outside the table has a quality that is the object's alone.
-
-    Returns:
-        In [0, 1].
-    """
-    return max(BY_CHANCE, BY_HAND.get(task, 0.0) + UNMOVED)
-
-
-def first_moved(quality: ArrayLike, threshold: float = UNMOVED) -> int | None:
-    """The first frame at which the object has moved towards done.
-
-    Args:
-        quality: ``(T,)`` in [0, 1], 0 at the start state.
-        threshold: Quality above which the object counts as moved.
-
-    Returns:
-        The index, or None if it never moves.
-    """
-    moved = np.flatnonzero(np.asarray(quality) > threshold)
-    return int(moved[0]) if len(moved) else None

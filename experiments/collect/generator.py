@@ -257,6 +257,6 @@ def refusal(episode: Episode) -> str | None:
     end, peak = float(episode.quality[-1]), float(episode.quality.max())
     if episode.kind == "undone" and end > max(0.15, 0.5 * peak):
         return f"ended at quality {end:.2f} after {peak:.2f} ({episode.detail})"
-    if episode.rank == 1 and end > 0.6:
+    if RANKS[episode.kind] == 1 and end > 0.6:
         return f"ended at quality {end:.2f} by chance ({episode.detail})"
     return None

@@ -19,7 +19,8 @@ from robometer_rl.envs.tasks import get_task, list_tasks
 from robometer_rl.rewards import RewardModel, Scores, load_reward_model
 
 from ..common.files import write_json
-from ..episodes import AIMLESS, BY_CHANCE, Episode, list_episodes, read_episode
+from ..episodes import AIMLESS, Episode, list_episodes, read_episode
+from .labels import BY_CHANCE, episode_rank, progress_labels
 from .metrics import average_precision, pearson_r, roc_auc, tier_tau
 
 __all__ = ["KEYS", "EvaluateConfig", "evaluate", "evaluate_task", "main"]
@@ -157,7 +158,7 @@ def _order_measures(scored: Sequence[Scored], sentence: str, rng: np.random.Gene
         if item.episode.success.any():
             first = int(np.argmax(item.episode.success))
             order = np.concatenate([np.arange(first + 1), np.arange(first - 1, -1, -1)])
-            labels = item.episode.labels[order]
+            labels = progress_labels(item.episode.clock, item.episode.success)[order]
             rewinds.append(pearson_r(item.video.score(sentence, order).progress, labels))
     return {
         "stall_drift": _known(drifts),
@@ -193,7 +194,7 @@ def _preference_measures(
     pairs: int = 60,
 ) -> dict[str, float]:
     """How often the better of two videos is preferred."""
-    rank = np.array([item.episode.rank for item in scored])
+    rank = np.array([episode_rank(item.episode) for item in scored])
     better, worse = np.nonzero(rank[:, None] > rank[None, :])
     drawn = rng.choice(len(better), size=min(pairs, len(better)), replace=False)
     quality = [scored[better[i]].video.prefer(scored[worse[i]].video, sentence) > 0.5 for i in drawn]
@@ -237,7 +238,12 @@ def evaluate_task(
         )
     ranked = [item for item in scored if item.episode.kind in TIERS]
     return {
-        "voc": _known([pearson_r(item.scores.progress, item.episode.labels) for item in successes]),
+        "voc": _known(
+            [
+                pearson_r(item.scores.progress, progress_labels(item.episode.clock, item.episode.success))
+                for item in successes
+            ]
+        ),
         "kendall_tau": tier_tau(
             [TIERS[item.episode.kind] for item in ranked],
             [float(item.scores.progress[-1]) for item in ranked],

@@ -1,4 +1,8 @@
-"""From recorded episodes to what the compact model trains on."""
+"""What a frame's label is: progress, success, and how good the end of an episode is.
+
+From recorded episodes to what the compact model trains on. The only labels made elsewhere are those of a
+video under another task's sentence, zeros, which the sampler draws.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,34 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from robometer_rl.rewards.training.sampling import TaskText, TrainingEpisode
 
-from ..episodes import AIMLESS, BY_CHANCE, UNMOVED, Episode, first_moved, object_moved
+from ..episodes import AIMLESS, RANKS, UNMOVED, Episode
 
-__all__ = ["UNKNOWN_SCALE", "QualityScale", "label_all", "quality_scale", "to_training_episode"]
+__all__ = [
+    "BY_CHANCE",
+    "BY_HAND",
+    "UNKNOWN_SCALE",
+    "QualityScale",
+    "episode_rank",
+    "first_moved",
+    "label_all",
+    "object_moved",
+    "progress_labels",
+    "quality_scale",
+    "to_training_episode",
+]
 
+BY_CHANCE = 0.1
+"""Quality above which what had nothing to do with the task has done a part of it."""
+
+BY_HAND = {"robosuite/Lift": 0.2, "robosuite/Door": 0.1, "robosuite/Stack": 0.1}
+"""Quality that the hand earns at the object, doing nothing to it; elsewhere quality is the object's alone."""
+
+_NEARLY = 0.7
+"""Quality above which an agent that stops has nearly done it: scripted stalls stop at or below."""
 
 _BINS = 10
 """Equal steps of quality in which successes are looked up."""
@@ -22,6 +46,80 @@ _FEWEST = 20
 """Frames of successes that a step needs."""
 _WIDEST = 0.3
 """Largest interquartile range of their labels: above it, the object does not tell how far the task is."""
+
+
+def progress_labels(clock: ArrayLike, success: ArrayLike) -> NDArray[np.float32]:
+    """Progress of an episode that succeeds: the share of the expert's time to the first success.
+
+    Args:
+        clock: ``(T,)`` the expert's own time at each frame.
+        success: bool ``(T,)`` the true success at each frame.
+
+    Returns:
+        float32 ``(T,)``: ``clock / clock[first success]`` in [0, 1] up to the first success, 1 wherever
+        success holds from there on, NaN (no label) where it is lost again; all NaN without any success.
+
+    Raises:
+        ValueError: The two differ in shape or are not one-dimensional.
+    """
+    time = np.asarray(clock, dtype=np.float32)
+    done = np.asarray(success, dtype=bool)
+    if time.ndim != 1 or time.shape != done.shape:
+        raise ValueError(f"clock and success should both be (T,), got {time.shape} and {done.shape}")
+    labels = np.full(time.shape, np.nan, dtype=np.float32)
+    if not done.any():
+        return labels
+    first = int(np.argmax(done))
+    # A success at clock 0 came by itself: the frames before it show nothing of the expert's way and get no
+    # label.
+    if time[first] > 0:
+        labels[:first] = np.clip(time[:first] / time[first], 0.0, 1.0)
+    labels[first:][done[first:]] = 1.0
+    return labels
+
+
+def object_moved(task: str) -> float:
+    """The quality above which a part of the task has been done, which a hand beside the object has not.
+
+    Args:
+        task: Task id; one outside the table has a quality that is the object's alone.
+
+    Returns:
+        In [0, 1].
+    """
+    return max(BY_CHANCE, BY_HAND.get(task, 0.0) + UNMOVED)
+
+
+def first_moved(quality: ArrayLike, threshold: float = UNMOVED) -> int | None:
+    """The first frame at which the object has moved towards done.
+
+    Args:
+        quality: ``(T,)`` in [0, 1], 0 at the start state.
+        threshold: Quality above which the object counts as moved.
+
+    Returns:
+        The index, or None if it never moves.
+    """
+    moved = np.flatnonzero(np.asarray(quality) > threshold)
+    return int(moved[0]) if len(moved) else None
+
+
+def episode_rank(episode: Episode) -> int:
+    """How good the end of an episode is; an agent's ranks as the scripted kind that ends alike.
+
+    Args:
+        episode: The recording.
+
+    Returns:
+        1 to 5, higher is better.
+    """
+    if episode.kind in RANKS:
+        return RANKS[episode.kind]
+    if episode.success[-1]:
+        return RANKS["success"]
+    end = float(episode.quality[-1])
+    least = object_moved(episode.task)
+    return RANKS["near_miss"] if end > _NEARLY else RANKS["stalled"] if end > least else RANKS["random"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +161,7 @@ def quality_scale(episodes: Iterable[Episode]) -> QualityScale:
             first = int(np.argmax(episode.success))
             known = episode.quality[:first] > UNMOVED
             quality.append(episode.quality[:first][known])
-            progress.append(episode.labels[:first][known])
+            progress.append(progress_labels(episode.clock, episode.success)[:first][known])
     qualities, labels = np.concatenate(quality), np.concatenate(progress)
     steps = np.minimum((qualities * _BINS).astype(int), _BINS - 1)
     rows = []
@@ -120,14 +218,14 @@ def to_training_episode(
     """
     success = episode.success.astype(np.float32)
     if episode.success.any() and episode.kind != "agent":
-        progress = episode.labels.copy()
+        progress = progress_labels(episode.clock, episode.success)
         first = int(np.argmax(episode.success))
         nearly = np.flatnonzero(progress[:first] >= negative_below)
         success[nearly] = np.nan
     else:
         progress = _progress_of_failure(episode, scale)
     inverse = _inverse_labels(episode) if has_inverse else (None, None)
-    return TrainingEpisode(episode.frames, episode.task, episode.rank, progress, success, *inverse)
+    return TrainingEpisode(episode.frames, episode.task, episode_rank(episode), progress, success, *inverse)
 
 
 def _progress_of_failure(episode: Episode, scale: QualityScale) -> NDArray[np.float32]:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -10,9 +13,7 @@ from robometer_rl.experiments.episodes import (
     RANKS,
     Episode,
     episode_path,
-    first_moved,
     list_episodes,
-    progress_labels,
     read_episode,
     write_episode,
 )
@@ -37,7 +38,7 @@ def test_an_episode_survives_the_disk(tmp_path: Path) -> None:
     path = write_episode(tmp_path, episode)
     assert path == tmp_path / "metaworld" / "drawer-open-v3" / "success-00003.h5"
     again = read_episode(path)
-    for name in ("task", "kind", "seed", "rank", "frame_every", "detail"):
+    for name in ("task", "kind", "seed", "frame_every", "detail"):
         assert getattr(again, name) == getattr(episode, name)
     for name in ("frames", "success", "quality", "clock"):
         assert getattr(again, name).dtype == getattr(episode, name).dtype
@@ -71,16 +72,131 @@ def test_a_cut_off_file_is_named(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"kind": "good"}, "valid kinds: success"),
+        ({"kind": None}, "kind None is unknown"),
         ({"task": "drawer"}, "suite/name"),
-        ({"frames": np.zeros((20, 8, 8, 3), np.float32)}, "uint8"),
+        ({"task": 3}, "suite/name"),
+        ({"task": "../evil"}, "task '../evil' should read 'suite/name'"),
+        ({"task": "mine/.."}, "suite/name"),
+        ({"task": "/evil"}, "suite/name"),
+        ({"task": "mine/"}, "suite/name"),
+        ({"task": "mine/a/b"}, "suite/name"),
+        ({"task": "mine\\a/b"}, "suite/name"),
+        ({"task": "mine/.hidden"}, "suite/name"),
+        ({"task": "mine/*"}, "suite/name"),
+        ({"task": "mine/a\nb"}, "suite/name"),
+        ({"task": "mine/a\0"}, "suite/name"),
+        ({"task": "C:/evil"}, "suite/name"),
+        ({"seed": -1}, "seed should be a whole number from 0 to .*, got -1"),
+        ({"seed": 1.5}, "seed should be a whole number from 0 to .*, got 1.5"),
+        ({"seed": True}, "seed should be a whole number from 0 to .*, got True"),
+        ({"seed": "3"}, "seed should be a whole number from 0 to .*, got '3'"),
+        ({"seed": 2**63}, "seed should be a whole number from 0 to"),
+        ({"frame_every": 0}, "frame_every should be a whole number from 1 to .*, got 0"),
+        ({"frame_every": float("nan")}, "frame_every should be a whole number from 1 to .*, got nan"),
+        ({"detail": None}, "detail should be text, .*got None"),
+        ({"detail": "a\0b"}, "detail should be text, without a zero byte"),
+        ({"frames": np.zeros((20, 8, 8, 3), np.float32)}, "frames should be uint8"),
+        ({"frames": np.zeros((20, 8, 8, 4), np.uint8)}, r"frames should be uint8 \(T, H, W, 3\)"),
+        ({"frames": np.zeros((0, 8, 8, 3), np.uint8)}, r"frames should be .*got uint8 \(0, 8, 8, 3\)"),
+        ({"frames": np.zeros((20, 0, 8, 3), np.uint8)}, r"frames should be .*got uint8 \(20, 0, 8, 3\)"),
+        ({"frames": [[0]]}, "frames should be .*got list"),
         ({"clock": np.zeros(19, np.float32)}, r"clock should be float32 \(20,\)"),
+        ({"clock": None}, "clock should be float32 .*got NoneType"),
         ({"success": np.zeros(20, np.int64)}, "success should be bool"),
+        ({"success": [False] * 20}, r"success should be bool \(20,\), got list"),
+        ({"quality": 5}, r"quality should be float32 \(20,\), got int"),
+        ({"quality": np.full(20, 5, np.float32)}, r"quality of .* should be from 0 to 1, got 5"),
+        ({"quality": np.full(20, -0.5, np.float32)}, r"quality of .* should be from 0 to 1, got -0.5"),
         ({"quality": np.full(20, np.nan, np.float32)}, "finite"),
+        ({"clock": np.full(20, np.inf, np.float32)}, "finite"),
     ],
 )
 def test_a_bad_episode_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(an_episode(), **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("task", ["mylab/press bell", "a/b", "robosuite/Lift", "Röntgen/öffne-die_Tür.v2"])
+def test_names_of_other_labs_are_fine(task: str, tmp_path: Path) -> None:
+    path = write_episode(tmp_path, replace(an_episode(), task=task, seed=np.int64(7)))
+    assert list_episodes(tmp_path, task) == list_episodes(tmp_path) == [path]
+    assert read_episode(path).task == task
+    assert type(read_episode(path).seed) is int
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "seed"), [("../evil", "success", 0), ("a/b", "../success", 0), ("a/b", "success", -1)]
+)
+def test_a_path_never_leaves_the_root(task: str, kind: str, seed: int, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"task|kind|seed"):
+        episode_path(tmp_path, task, kind, seed)
+    with pytest.raises(ValueError, match="suite/name"):
+        list_episodes(tmp_path, "../*")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seed", "three"),
+        ("seed", 1.5),
+        ("seed", float("nan")),
+        ("seed", np.arange(2)),
+        ("frame_every", -2),
+        ("task", "../evil"),
+        ("task", 4),
+        ("kind", b"good"),
+        ("detail", 1.0),
+    ],
+)
+def test_a_foreign_file_with_a_bad_attribute_is_named(tmp_path: Path, name: str, value: object) -> None:
+    path = write_episode(tmp_path, an_episode())
+    with h5py.File(path, "r+") as file:
+        file.attrs[name] = value
+    with pytest.raises(ValueError, match=rf"success-00003\.h5 is not a whole episode file: .*{name}"):
+        read_episode(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("frames", np.zeros((20, 4), np.uint8)),
+        ("frames", np.zeros((20, 4, 4, 3), np.float32)),
+        ("success", np.zeros(20, np.uint8)),
+        ("quality", np.full(20, 7, np.float32)),
+        ("quality", np.float32(0.5)),
+        ("quality", h5py.Empty("f4")),
+        ("clock", np.zeros(4, np.float32)),
+        ("clock", None),
+    ],
+)
+def test_a_foreign_file_with_a_bad_dataset_is_named(tmp_path: Path, name: str, value: object) -> None:
+    """A wrong shape, a wrong type, a scalar, an empty dataset, a group of that name."""
+    path = write_episode(tmp_path, an_episode())
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        if value is None:
+            file.create_group(name)
+        else:
+            file[name] = value
+    with pytest.raises(ValueError, match=rf"success-00003\.h5 is not a whole episode file: .*{name}"):
+        read_episode(path)
+
+
+def test_the_text_of_a_foreign_file_may_be_bytes(tmp_path: Path) -> None:
+    """Other HDF5 writers store fixed-length text, which h5py hands out as bytes."""
+    path = write_episode(tmp_path, an_episode())
+    with h5py.File(path, "r+") as file:
+        for name in ("task", "kind", "detail"):
+            file.attrs[name] = np.bytes_(file.attrs[name])
+    again = read_episode(path)
+    assert (again.task, again.kind, again.detail) == ("metaworld/drawer-open-v3", "success", "as drawn")
+
+
+def test_the_format_needs_no_simulator() -> None:
+    """Who writes episodes of a robot of his own has neither suite installed."""
+    code = "import sys, robometer_rl.experiments.episodes; print([m for m in sys.modules if 'suites' in m])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_listing_is_sorted_and_filtered(tmp_path: Path) -> None:
@@ -102,36 +218,3 @@ def test_ranks_order_the_kinds() -> None:
     order = ["success", "near_miss", "stalled", "undone", "random"]
     assert [RANKS[kind] for kind in order] == [5, 4, 3, 2, 1]
     assert episode_path(Path("d"), "a/b", "random", 100007) == Path("d/a/b/random-100007.h5")
-
-
-NAN = float("nan")
-
-
-@pytest.mark.parametrize(
-    ("clock", "success", "labels"),
-    [
-        ([0, 1, 2, 3, 4], [0, 0, 0, 0, 1], [0, 0.25, 0.5, 0.75, 1]),
-        ([0, 0, 1, 1, 2], [0, 0, 0, 0, 1], [0, 0, 0.5, 0.5, 1]),  # pauses do not count
-        ([0, 1, 2, 5, 9], [0, 0, 1, 1, 1], [0, 0.5, 1, 1, 1]),  # what comes after the success does not count
-        ([0, 1, 2, 3, 4], [0, 0, 1, 0, 1], [0, 0.5, 1, NAN, 1]),  # lost, and found again
-        ([0, 1, 2], [0, 0, 0], [NAN, NAN, NAN]),
-        ([0, 1], [1, 1], [1, 1]),
-        ([0, 0, 0], [0, 0, 1], [NAN, NAN, 1]),  # came by itself
-        ([0, 4, 3, 4, 2], [0, 0, 0, 0, 1], [0, 1, 1, 1, 1]),  # never above 1
-    ],
-)
-def test_progress_labels(clock: list[float], success: list[int], labels: list[float]) -> None:
-    got = progress_labels(clock, np.array(success, bool))
-    assert got.dtype == np.float32
-    np.testing.assert_allclose(got, labels)
-
-
-def test_progress_labels_want_one_shape() -> None:
-    with pytest.raises(ValueError, match=r"\(3,\) and \(2,\)"):
-        progress_labels([0, 1, 2], [0, 1])
-
-
-def test_first_moved() -> None:
-    assert first_moved([0, 0.04, 0.05, 0.06, 0.0]) == 3
-    assert first_moved([0, 0.01]) is None
-    assert first_moved([0, 0.2, 0.4], threshold=0.3) == 2

@@ -12,6 +12,7 @@ from robometer_test_fakes import ACTION, WORLD, FakeEnv
 
 from robometer_rl.experiments.agent.recorder import Record
 from robometer_rl.experiments.episodes import list_episodes, read_episode
+from robometer_rl.experiments.reward_model.labels import episode_rank
 
 
 class Quality(gym.Wrapper[Any, Any, Any, Any]):
@@ -48,7 +49,7 @@ def test_an_episode_holds_what_was_seen_and_the_truth(tmp_path: Path) -> None:
     assert episode.success.tolist() == [False] * 5 + [True] * 2
     np.testing.assert_allclose(episode.quality, np.arange(7) / 10)
     assert not episode.clock.any()
-    assert episode.rank == 5
+    assert episode_rank(episode) == 5
 
 
 def test_every_other_episode_is_kept_and_environments_do_not_collide(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from robometer_rl.experiments.collect import generator as studio_module
 from robometer_rl.experiments.collect.expert_motion import WORLDS
 from robometer_rl.experiments.collect.generator import Studio, refusal
 from robometer_rl.experiments.collect.rollout import Stage, horizon
-from robometer_rl.experiments.episodes import BY_CHANCE, RANKS, Episode, progress_labels
-from robometer_rl.experiments.reward_model.labels import to_training_episode
+from robometer_rl.experiments.episodes import RANKS, Episode
+from robometer_rl.experiments.reward_model.labels import BY_CHANCE, progress_labels, to_training_episode
 
 
 class Rail(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -117,7 +117,7 @@ def test_successes_succeed_and_stay(kind: str) -> None:
         assert episode.success[first:].sum() >= 3, "frames with success are wanted"
         assert episode.success[-1]
         assert not episode.success[0]
-        labels = episode.labels
+        labels = progress_labels(episode.clock, episode.success)
         assert labels[0] == 0
         assert labels[first] == 1
         assert np.all(np.diff(labels[: first + 1]) >= 0), "the expert's clock never runs back in a success"
@@ -170,7 +170,7 @@ def test_time_is_no_proxy_for_progress() -> None:
         rests = np.diff(episode.clock[:first]) == 0
         paused += bool(rests.any())
         paused_at_the_start += bool(rests[0])
-        halves.append(float(episode.labels[first // 2]))
+        halves.append(float(progress_labels(episode.clock, episode.success)[first // 2]))
         moved = np.any(np.diff(episode.frames[:first].astype(int), axis=0), axis=(1, 2, 3))
         assert not moved[1:][rests[1:] & rests[:-1]].any(), "a pause holds still"
     assert paused >= 10
@@ -184,7 +184,8 @@ def test_a_detour_is_no_progress() -> None:
     for episode in many("noisy_success", 30):
         if not away(episode):
             first = int(np.argmax(episode.success))
-            apart.append(float(np.median(np.abs(episode.labels[:first] - episode.quality[:first]))))
+            labels = progress_labels(episode.clock, episode.success)
+            apart.append(float(np.median(np.abs(labels[:first] - episode.quality[:first]))))
     assert np.median(apart) < 0.06
     assert np.mean(np.array(apart) < 0.2) > 0.9
 
@@ -198,7 +199,7 @@ def test_who_gives_up_stops_on_the_way(kind: str, low: float, high: float) -> No
         assert not episode.success.any()
         tail = episode.clock == episode.clock.max()
         assert low < episode.quality[np.argmax(tail)] < high
-        assert np.isnan(episode.labels).all()
+        assert np.isnan(progress_labels(episode.clock, episode.success)).all()
         assert tail[-5:].all(), "it does nothing useful in the end"
 
 
@@ -245,7 +246,7 @@ def test_other_tasks_move_but_not_to_the_goal() -> None:
     for episode in many("other_task"):
         assert not episode.success.any()
         assert np.ptp(episode.frames.astype(int), axis=0).any()
-        assert episode.rank == 1
+        assert RANKS[episode.kind] == 1
 
 
 def test_a_mime_ends_where_the_expert_does_and_moves_nothing() -> None:

@@ -9,11 +9,14 @@ import pytest
 from robometer_test_episodes import LENGTH, TASKS, make_episode
 
 from robometer_rl.envs.suites.robosuite_scenes import SCENES
-from robometer_rl.experiments.episodes import BY_HAND, Episode
+from robometer_rl.experiments.episodes import Episode
 from robometer_rl.experiments.reward_model.labels import (
+    BY_HAND,
     UNKNOWN_SCALE,
     QualityScale,
+    first_moved,
     label_all,
+    progress_labels,
     quality_scale,
     to_training_episode,
 )
@@ -131,3 +134,33 @@ def test_each_task_has_its_own_scale() -> None:
     *_, one, two = label_all([*slow, *fast, *stalled], texts, 0.8)
     assert one.progress[-1] == pytest.approx(0.5, abs=1e-6)
     assert two.progress[-1] == pytest.approx(0.25, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("clock", "success", "labels"),
+    [
+        ([0, 1, 2, 3, 4], [0, 0, 0, 0, 1], [0, 0.25, 0.5, 0.75, 1]),
+        ([0, 0, 1, 1, 2], [0, 0, 0, 0, 1], [0, 0, 0.5, 0.5, 1]),  # pauses do not count
+        ([0, 1, 2, 5, 9], [0, 0, 1, 1, 1], [0, 0.5, 1, 1, 1]),  # what comes after the success does not count
+        ([0, 1, 2, 3, 4], [0, 0, 1, 0, 1], [0, 0.5, 1, NAN, 1]),  # lost, and found again
+        ([0, 1, 2], [0, 0, 0], [NAN, NAN, NAN]),
+        ([0, 1], [1, 1], [1, 1]),
+        ([0, 0, 0], [0, 0, 1], [NAN, NAN, 1]),  # came by itself
+        ([0, 4, 3, 4, 2], [0, 0, 0, 0, 1], [0, 1, 1, 1, 1]),  # never above 1
+    ],
+)
+def test_progress_labels(clock: list[float], success: list[int], labels: list[float]) -> None:
+    got = progress_labels(clock, np.array(success, bool))
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, labels)
+
+
+def test_progress_labels_want_one_shape() -> None:
+    with pytest.raises(ValueError, match=r"\(3,\) and \(2,\)"):
+        progress_labels([0, 1, 2], [0, 1])
+
+
+def test_first_moved() -> None:
+    assert first_moved([0, 0.04, 0.05, 0.06, 0.0]) == 3
+    assert first_moved([0, 0.01]) is None
+    assert first_moved([0, 0.2, 0.4], threshold=0.3) == 2
