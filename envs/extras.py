@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+__all__ = ["MissingExtraError", "naming_extras", "require"]
+
 _EXTRA_OF = {
     "metaworld": "metaworld",
     "robosuite": "robosuite",
@@ -19,12 +21,16 @@ _EXTRA_OF = {
 }
 
 
+class MissingExtraError(ImportError):
+    """An optional package is not installed; the message is the command that installs it."""
+
+
 @contextmanager
 def naming_extras() -> Iterator[None]:
     """Around imports of optional modules: says of one that is missing how to install it.
 
     Raises:
-        ImportError: It is not installed; the message is the command that installs it.
+        MissingExtraError: It is not installed; the message is the command that installs it.
     """
     try:
         yield
@@ -32,7 +38,7 @@ def naming_extras() -> Iterator[None]:
         extra = _EXTRA_OF.get((error.name or "").split(".")[0])
         if extra is None:
             raise
-        raise ImportError(
+        raise MissingExtraError(
             f"{error.name} is not installed; it comes with: pip install 'robometer-rl[{extra}]'"
         ) from error
 
@@ -47,7 +53,7 @@ def require(module: str) -> Any:
         The module.
 
     Raises:
-        ImportError: It is not installed; the message is the command that installs it.
+        MissingExtraError: It is not installed; the message is the command that installs it.
     """
     with naming_extras():
         return importlib.import_module(module)

@@ -14,10 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from robometer_rl.envs.extras import MissingExtraError
+
+from .errors import InputError
+
 __all__ = ["COMMANDS", "Command", "main"]
 
 TRACEBACK = "ROBOMETER_RL_TRACEBACK"
-"""Environment variable; when set, errors show where they were raised."""
+"""Environment variable; when set, errors of wrong input show where they were raised too."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,11 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] | No
         commands: the table of commands; None is `COMMANDS`.
 
     Returns:
-        The exit status: the command's own, 0 where it returns none; 2 wrong input; 130 interrupted.
+        The exit status: the command's own, 0 where it returns none; 2 for wrong input (`InputError`) and for
+        an extra that is not installed, which no second try will change; 130 interrupted.
+
+    Raises:
+        Exception: Whatever else went wrong, as it is: Python prints its traceback and ends with status 1.
     """
     commands = COMMANDS if commands is None else commands
     words = list(sys.argv[1:] if argv is None else argv)
@@ -86,7 +94,7 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] | No
         return 2
     try:
         status = importlib.import_module(commands[name].module).main(rest)
-    except (ValueError, OSError, ImportError) as error:
+    except (InputError, MissingExtraError) as error:
         if os.environ.get(TRACEBACK):
             raise
         print(f"robometer-rl {name}: {_one_line(error)}  ({TRACEBACK}=1 shows where)", file=sys.stderr)

@@ -24,11 +24,13 @@ MAX_FUNCTION, MAX_MODULE = 60, 600  # lines
 _STUDIES = {"agent", "collect", "reward_model", "episodes", "common"}
 DIRECTIONS: dict[str, dict[str, set[str]]] = {
     "robometer_rl": {
-        "wrappers": {"subenvs", "scoring", "frames"},
-        "subenvs": {"scoring", "frames"},
-        "scoring": {"frames"},
-        "video": set(),
-        "frames": set(),
+        "wrappers": {"subenvs", "scoring", "frames", "errors"},
+        "subenvs": {"scoring", "frames", "errors"},
+        "scoring": {"frames", "errors"},
+        "video": {"arguments", "errors"},
+        "frames": {"errors"},
+        "arguments": {"errors"},
+        "errors": set(),
     },
     "rewards": {"training": {"compact", "protocol"}, "compact": {"protocol"}, "protocol": set()},
     "envs": {

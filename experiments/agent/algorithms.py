@@ -19,6 +19,7 @@ from robometer_rl.envs.extras import naming_extras
 from robometer_rl.envs.tasks import get_task
 
 from ..common.files import write_json, write_whole
+from ..common.seeds import training_seed
 from .evaluation import Normalise
 from .run import RunConfig, RunFolder
 
@@ -89,7 +90,8 @@ def make_learner(config: RunConfig, venv: VecEnv, device: str) -> BaseAlgorithm:
     values, _ = split_normalize(hyperparameters(config))
     if values.get("action_noise") is not None:
         values["action_noise"] = _lasting_noise(values["action_noise"], venv)
-    return _CLASSES[config.algo](**values, env=venv, seed=config.seed, device=device)
+    # Stable-Baselines3 seeds the environments with it as well, row i with this number + i.
+    return _CLASSES[config.algo](**values, env=venv, seed=training_seed(config.seed), device=device)
 
 
 def _lasting_noise(options: Mapping[str, Any], venv: VecEnv) -> OrnsteinUhlenbeckActionNoise:

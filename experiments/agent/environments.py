@@ -11,18 +11,34 @@ import numpy as np
 from gymnasium.spaces import Box
 from gymnasium.wrappers import TransformAction, TransformReward
 
-from robometer_rl import RobometerReward, ShareFrames, VecRobometerReward, make_env
+from robometer_rl import (
+    RewardConfig,
+    RobometerReward,
+    ShapingConfig,
+    ShareFrames,
+    VecRobometerReward,
+    make_env,
+)
 from robometer_rl.envs.extras import naming_extras
 from robometer_rl.envs.tasks import get_task
+from robometer_rl.scoring.options import RewardOptions
 
+from ..common.seeds import training_seed
 from .algorithms import hyperparameters, restore_normaliser, split_normalize
 from .recorder import Record
 from .run import RunConfig
 
 with naming_extras():
-    from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecMonitor
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.vec_env import (
+        DummyVecEnv,
+        SubprocVecEnv,
+        VecEnv,
+        VecMonitor,
+        unwrap_vec_wrapper,
+    )
 
-__all__ = ["ground_truth", "judging_env", "training_envs"]
+__all__ = ["ground_truth", "judging_env", "reward_options", "training_envs"]
 
 _DENSE_AT_MOST = {"metaworld": 10.0, "robosuite": 1.0}
 """What a suite's hand-written reward pays at most in one control step."""
@@ -64,11 +80,10 @@ def _paid(config: RunConfig, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
 def _makers(config: RunConfig, session: int, record: Path | None) -> list[Callable[[], gym.Env[Any, Any]]]:
     def maker(row: int) -> Callable[[], gym.Env[Any, Any]]:
         def make() -> gym.Env[Any, Any]:
-            # A resumed run must not replay the start states it began with.
-            seed = config.seed + 1_000 * row + 100_000 * session
-            env = _world(config, seed)
+            env = _world(config, training_seed(config.seed, session, row))
             if record is not None:
-                env = Record(env, record, config.env, seed, config.action_repeat)
+                number = config.seed + 1_000 * row + 100_000 * session  # of the recording's files
+                env = Record(env, record, config.env, number, config.action_repeat)
             return _paid(config, env)
 
         return make
@@ -92,25 +107,29 @@ def training_envs(
     """
     makers = _makers(config, session, record)
     venv: VecEnv = DummyVecEnv(makers) if config.n_envs == 1 else SubprocVecEnv(makers)
-    values, normalize = split_normalize(hyperparameters(config))
+    _, normalize = split_normalize(hyperparameters(config))
     if config.reward == "robometer":
-        venv = VecRobometerReward(
-            venv,
-            get_task(config.env).sentence,
-            config.reward_model,
-            shaping=config.shaping,
-            gamma=float(values["gamma"]),
-            score_every=config.score_every,
-        )
+        sentence = get_task(config.env).sentence
+        venv = VecRobometerReward(venv, sentence, config.reward_model, **reward_options(config))
     venv = VecMonitor(venv, info_keywords=("is_success",))
     return venv if normalize is None else restore_normaliser(normaliser, venv, normalize)
+
+
+def reward_options(config: RunConfig) -> RewardOptions:
+    """Options of the wrapper by which a run pays: the same where the agent learns and where it is judged."""
+    values = hyperparameters(config)
+    return {
+        "shaping": config.shaping,
+        "gamma": float(values["gamma"]),
+        "score_every": config.score_every,
+    }
 
 
 def judging_env(config: RunConfig) -> gym.Env[Any, Any]:
     """Makes the separate environment in which agents are judged by true success.
 
-    Where the run learns from the reward model, its scores are taken here too, for the record; they decide
-    nothing.
+    Where the run learns from the reward model, this environment pays the same reward, for the record; it
+    decides nothing.
 
     Args:
         config: The run.
@@ -121,13 +140,25 @@ def judging_env(config: RunConfig) -> gym.Env[Any, Any]:
     env = _world(config)
     if config.reward != "robometer":
         return env
-    return RobometerReward(env, get_task(config.env).sentence, config.reward_model, shaping=config.shaping)
+    return RobometerReward(env, get_task(config.env).sentence, config.reward_model, **reward_options(config))
 
 
-def ground_truth(config: RunConfig) -> dict[str, float | bool]:
-    """Every way by which ground truth enters reward or termination of a run; all 0 or False without any."""
-    return {
-        "env_weight": 1.0 if config.reward in ("sparse", "dense") else 0.0,
-        "true_success_bonus": 0.0,
-        "terminate_on_true_success": False,
-    }
+def ground_truth(config: RunConfig, agent: BaseAlgorithm) -> dict[str, float | bool]:
+    """Every way by which ground truth entered reward or termination of a run; all 0 or False without any.
+
+    Args:
+        config: The run.
+        agent: Its agent, with the environments that it learned in.
+
+    Returns:
+        What the wrapper around these environments says of itself; for a baseline, which has no wrapper, the
+        weight of the environment's own reward.
+    """
+    if config.reward != "robometer":
+        plain = RewardConfig(ShapingConfig(env_weight=0.0 if config.reward == "none" else 1.0))
+        return plain.ground_truth
+    venv = agent.get_env()
+    wrapper = None if venv is None else unwrap_vec_wrapper(venv, VecRobometerReward)
+    if wrapper is None:
+        raise RuntimeError(f"the agent of reward={config.reward!r} does not learn in a VecRobometerReward")
+    return wrapper.ground_truth

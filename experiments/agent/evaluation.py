@@ -15,10 +15,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FIRST_SEED", "Agent", "EvaluationEpisode", "judge", "play", "summarise"]
+from ..common.seeds import EVALUATION
 
-FIRST_SEED = 1_000_000
-"""Seed of the first judged episode; training never comes near it."""
+__all__ = ["Agent", "EvaluationEpisode", "judge", "play", "summarise"]
 
 Normalise = Callable[[Any], Any]
 
@@ -109,7 +108,7 @@ def judge(
     Returns:
         The episodes.
     """
-    return [play(agent, env, FIRST_SEED + i, normalise) for i in range(episodes)]
+    return [play(agent, env, EVALUATION[i], normalise) for i in range(episodes)]
 
 
 def summarise(episodes: Sequence[EvaluationEpisode], threshold: float) -> dict[str, float]:

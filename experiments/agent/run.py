@@ -15,6 +15,8 @@ from typing import Any, Literal, get_args
 from robometer_rl.envs.tasks import get_task
 from robometer_rl.scoring.shaping import Mode
 
+from ..common.seeds import EVALUATION, MAX_ENVS, MAX_SEED
+
 __all__ = [
     "CURVE",
     "CURVE_COLUMNS",
@@ -70,7 +72,7 @@ class RunConfig:
     """robometer: learned, no ground truth; sparse: true success, 0 or 1; dense: the suite's own, divided by
     what a decision pays at most; none: 0."""
     seed: int = 0
-    """Seed of environments and agent."""
+    """Seed of environments and agent, below 65,536; see `common.seeds` for who is reset with what."""
     steps: int = 100_000
     """Environment steps, action repeats counted."""
     shaping: Mode = "progress+success"
@@ -118,6 +120,9 @@ class RunConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
                 raise ValueError(f"{name}={value!r} must be a whole number of at least {lowest}")
+        for name, most in (("seed", MAX_SEED - 1), ("n_envs", MAX_ENVS), ("eval_episodes", len(EVALUATION))):
+            if getattr(self, name) > most:
+                raise ValueError(f"{name}={getattr(self, name)} must be at most {most}")
         if not 0.0 < self.action_scale <= 1.0:
             raise ValueError(f"action_scale={self.action_scale!r} must be above 0 and at most 1")
         if self.hold_orientation and task.suite != "robosuite":

@@ -1,8 +1,8 @@
 """One training run: `robometer-rl train --env metaworld/drawer-open-v3 --reward robometer --seed 0`.
 
 The run lies in `OUT/<run id>/`. Started again with the same command it goes on from its last checkpoint,
-however it ended; a run that is done is only reported. Exit status 0: done; 2: wrong input; 130: asked to
-stop, and resumable.
+however it ended; a run that is done is only reported. Exit status 0: done; 2: wrong input, which no second
+try will change; 130: asked to stop, and resumable; 1: anything else, with its traceback.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from typing import Annotated, Any
 import tyro
 
 from robometer_rl import RobometerReward
+from robometer_rl.arguments import read_arguments
 from robometer_rl.envs.extras import naming_extras
+from robometer_rl.errors import InputError, checking_input
 from robometer_rl.rewards import weights_id
 
 from ..common.files import write_json
 from ..common.provenance import processor, versions
+from ..common.seeds import training_seed
 from .algorithms import hyperparameters, load_best, load_checkpoint, make_learner, normalisation
 from .callback import Coach, Journal, StopRequest, solved, write_curve
 from .environments import ground_truth, judging_env, training_envs
@@ -121,15 +124,17 @@ def _begin(command: TrainCommand, folder: RunFolder) -> tuple[BaseAlgorithm, Jou
     make_envs = partial(training_envs, config, record=command.record)
     loaded = load_checkpoint(folder.checkpoint, config, make_envs, command.device)
     if loaded is None:
-        return make_learner(config, make_envs(), command.device), Journal(weights=_weights(config))
+        with checking_input():
+            return make_learner(config, make_envs(), command.device), Journal(weights=_weights(config))
     agent, state = loaded
     before, now = state.get("weights", ""), _weights(config)
     if before != now:
-        raise ValueError(
+        raise InputError(
             f"{folder.path} was begun with other weights of the reward model {config.reward_model!r} "
             f"({before or 'unknown'}, now {now}): remove the folder to begin again"
         )
-    agent.set_random_seed(config.seed + 1_000_003 * int(state["sessions"]))
+    # Seeds the environments too, row by row: they go on from start states that no earlier session began with.
+    agent.set_random_seed(training_seed(config.seed, int(state["sessions"])))
     print(f"going on from {agent.num_timesteps * config.action_repeat} environment steps", flush=True)
     return agent, Journal(state["rows"], state["wall_s"], state["sessions"], state["best"], now)
 
@@ -144,20 +149,22 @@ def train(command: TrainCommand) -> Result | None:
         The result, or None where the run was asked to stop and has made a checkpoint.
 
     Raises:
-        ValueError: The folder belongs to another run, or hyperparameters are unknown.
+        InputError: The folder belongs to another run, or hyperparameters or the reward model are unknown.
         OSError: A checkpoint could not be written; the previous one stands.
     """
     import torch
 
     config = command.run
     folder = RunFolder(command.out / config.run_id)
-    _open_folder(folder, config)
+    with checking_input():
+        _open_folder(folder, config)
     if folder.done:
         return Result(**json.loads(folder.result.read_text()))
-    _warn_if_judged_twice(config)
+    with checking_input():
+        _warn_if_judged_twice(config)
+        env = judging_env(config)
     torch.set_num_threads(command.threads)
     stop = StopRequest()
-    env = judging_env(config)
     with stop.listening():
         agent, journal = _begin(command, folder)
         _log(agent, command, folder)
@@ -215,7 +222,7 @@ def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, ag
         best_true_success=coach.journal.best,
         final_true_success=last["true_success"],
         final_true_success_last=last["true_success_last"],
-        ground_truth=ground_truth(config),
+        ground_truth=ground_truth(config, agent),
         command=" ".join(["robometer-rl", *command_of(config)]),
         versions=versions(_PACKAGES),
         machine=f"{processor()}, {os.cpu_count()} cores",
@@ -229,7 +236,7 @@ def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, ag
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train one agent and judge it by true success; the last line is the result as JSON."""
-    command = tyro.cli(TrainCommand, args=argv, description=main.__doc__)
+    command = read_arguments(TrainCommand, argv, "train", main.__doc__)
     print(f"run {command.run.run_id} in {command.out / command.run.run_id}", flush=True)
     result = train(command)
     if result is None:

@@ -11,7 +11,8 @@ from robometer_rl import RobometerReward
 from robometer_rl.video.figures import ScoredEpisode, draw_overlay
 from robometer_rl.video.io import write_mp4
 
-from .evaluation import FIRST_SEED, Agent, EvaluationEpisode, Normalise, judge, play
+from ..common.seeds import EVALUATION
+from .evaluation import Agent, EvaluationEpisode, Normalise, judge, play
 
 __all__ = ["draw_videos", "pick"]
 
@@ -62,7 +63,7 @@ def draw_videos(
         number = pick(judge(agent, env, episodes, normalise)).get(name)
         if number is None:
             continue
-        episode = play(agent, env, FIRST_SEED + number, normalise, frames=True)
+        episode = play(agent, env, EVALUATION[number], normalise, frames=True)
         assert episode.frames is not None
         truth = "done" if episode.solved else "not done"
         shown = ScoredEpisode(

@@ -13,9 +13,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from robometer_rl.arguments import read_arguments
+from robometer_rl.errors import checking_input
 
 from ..common.provenance import processor, versions
 from .cases import CASES
@@ -129,13 +131,14 @@ def machine(threads: int) -> dict[str, Any]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure what a wrapped step costs, and print the table with its goals."""
-    config = tyro.cli(BenchConfig, args=argv, description=main.__doc__)
+    config = read_arguments(BenchConfig, argv, "bench", main.__doc__)
     if config.read is None:
         words = sys.argv[1:] if argv is None else argv
         command = f"robometer-rl bench {shlex.join(words)}".strip()
         report = bench(config, command, Console(stderr=True))
     else:
-        report = BenchReport.from_json(json.loads(config.read.read_text(encoding="utf-8")))
+        with checking_input():
+            report = BenchReport.from_json(json.loads(config.read.read_text(encoding="utf-8")))
     console = Console()
     for table in report.tables():
         console.print(table)

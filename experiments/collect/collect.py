@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from robometer_rl.arguments import read_arguments
+
 from ..episodes import episode_path, list_episodes, write_episode
 
 _KEPT_STUDIOS = 1
@@ -390,9 +392,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 if every episode was made, else 1.
     """
-    import tyro
-
-    return 1 if collect(tyro.cli(CollectConfig, args=argv)) else 0
+    return 1 if collect(read_arguments(CollectConfig, argv, "collect", main.__doc__)) else 0
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from robometer_rl.envs.experts.metaworld import MetaWorldExpert
 from robometer_rl.envs.tasks import list_tasks
 
+from ..common.seeds import COLLECTION
 from ..episodes import RANKS, Episode
 from .behaviours import BEHAVIOURS
 from .expert_motion import WORLDS, Behaviour, ExpertScene, Policy, full_speed, rehearse
@@ -143,9 +144,9 @@ class Studio:
     def _attempt(self, kind: str, seed: int, attempt: int) -> Episode | str:
         """One try: the episode, or why it is refused."""
         rng = np.random.default_rng(
-            [seed, attempt, list(RANKS).index(kind), zlib.crc32(self._task.id.encode())]
+            [seed, attempt, zlib.crc32(kind.encode()), zlib.crc32(self._task.id.encode())]
         )
-        start = int(rng.integers(2**31 - 1))
+        start = int(rng.integers(COLLECTION.start, COLLECTION.stop))
         scene = ExpertScene(
             stage=self._stage,
             rng=rng,
@@ -184,7 +185,7 @@ class Studio:
             scene = ExpertScene(
                 self._stage, np.random.default_rng(0), typical=0.0, world=WORLDS[self._task.suite]
             )
-            rehearsals = (self._rehearse(start, scene, full_speed) for start in range(6))
+            rehearsals = (self._rehearse(start, scene, full_speed) for start in COLLECTION[:6])
             needs = [float(len(rehearsal)) for rehearsal in islice(filter(None, rehearsals), 3)]
             if len(needs) < 3:
                 raise RuntimeError(

@@ -15,15 +15,16 @@ from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
 
+from robometer_rl.arguments import read_arguments
 from robometer_rl.envs.experts import make_expert
 from robometer_rl.envs.make import make_env
 from robometer_rl.envs.tasks import get_task
+from robometer_rl.errors import checking_input
 from robometer_rl.rewards import load_reward_model
 from robometer_rl.video.figures import ScoredEpisode, draw_mosaic, draw_sheet
 from robometer_rl.video.io import write_mp4
@@ -78,7 +79,7 @@ class DemoEpisode:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Watch expert, half-way and random episodes earn learned progress and success."""
-    demo(tyro.cli(DemoConfig, args=argv, prog="robometer-rl demo", description=main.__doc__))
+    demo(read_arguments(DemoConfig, argv, "demo", main.__doc__))
 
 
 def demo(config: DemoConfig) -> list[DemoEpisode]:
@@ -91,20 +92,25 @@ def demo(config: DemoConfig) -> list[DemoEpisode]:
         The episodes, in the order played.
 
     Raises:
-        ValueError: an unknown task or model, or no tasks.
+        InputError: an unknown task or model, or no tasks.
         ImportError: the suite of a task is not installed; the message is the command that installs it.
     """
-    if not config.tasks:
-        raise ValueError("tasks is empty; expected ids such as 'metaworld/door-open-v3'")
-    if config.horizon < 1 or config.linger < 0:
-        raise ValueError(f"horizon must be at least 1 and linger 0, got {config.horizon} and {config.linger}")
+    with checking_input():
+        if not config.tasks:
+            raise ValueError("tasks is empty; expected ids such as 'metaworld/door-open-v3'")
+        if config.horizon < 1 or config.linger < 0:
+            raise ValueError(
+                f"horizon must be at least 1 and linger 0, got {config.horizon} and {config.linger}"
+            )
+        for task in config.tasks:
+            get_task(task)
+        threshold = float(load_reward_model(config.model).success_threshold)
     console = Console()
     console.print("Every environment below is wrapped in one line:", style="bold")
     console.print(
         '    env = RobometerReward(make_env(task_id, seed=seed), task="...")\n', style="cyan", highlight=False
     )
     start = time.perf_counter()
-    threshold = float(load_reward_model(config.model).success_threshold)
     played: list[DemoEpisode] = []
     with Progress(console=console) as bar:
         playing = bar.add_task("playing", total=len(config.tasks) * len(KINDS))

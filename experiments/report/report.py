@@ -14,6 +14,9 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
+from robometer_rl.arguments import read_arguments
+from robometer_rl.errors import checking_input
+
 from .analysis import Analysis, analyse, figures
 from .page import render
 from .study import read_study
@@ -66,13 +69,18 @@ def report(config: ReportConfig) -> tuple[Analysis, Path]:
         What was found, and the page.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        ValueError: It holds no finished run, a file is broken, or markers are missing in the Markdown file.
+        InputError: There is no such folder, it holds no finished run, a file is broken, or markers are
+            missing in the Markdown file.
     """
-    found = analyse(read_study(config.runs), config.resamples, config.seed)
+    with checking_input():
+        study = read_study(config.runs)
+    found = analyse(study, config.resamples, config.seed)
     if config.readme is not None:
-        text = config.readme.read_text(encoding="utf-8")
-        filled = fill_benchmark(text, task_markdown(found), config.runs.resolve().name, str(config.readme))
+        with checking_input():
+            text = config.readme.read_text(encoding="utf-8")
+            filled = fill_benchmark(
+                text, task_markdown(found), config.runs.resolve().name, str(config.readme)
+            )
         config.readme.write_text(filled, encoding="utf-8")
     if config.summary is not None:
         config.summary.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +108,7 @@ def _command(config: ReportConfig) -> str:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Report on runs: one self-contained HTML page and PNGs, by true success."""
-    config = tyro.cli(ReportConfig, args=argv, prog="robometer-rl report", description=main.__doc__)
+    config = read_arguments(ReportConfig, argv, "report", main.__doc__)
     found, html = report(config)
     console = Console()
     console.print(headline_truth(found)[1])

@@ -15,6 +15,8 @@ import torch
 import tyro
 from rich.console import Console
 
+from robometer_rl.arguments import read_arguments
+from robometer_rl.errors import InputError, checking_input
 from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from robometer_rl.rewards.compact.runtime import CompactReward
 
@@ -81,15 +83,15 @@ def average(config: AverageConfig, command: str, console: Console) -> Path:
         Folder of the checkpoint.
 
     Raises:
-        ValueError: the checkpoints do not fit together, or no failed validation episode is there.
+        InputError: the checkpoints do not fit together, or no failed validation episode is there.
     """
-    mean = mean_checkpoint(config.checkpoints)
-    texts = task_texts(mean.trained_worlds, {})
-    threshold = calibrate(
-        CompactReward(mean), validation_episodes(config.validation, texts), texts, config.false_positives
-    )
+    with checking_input():
+        mean = mean_checkpoint(config.checkpoints)
+        texts = task_texts(mean.trained_worlds, {})
+        validation = validation_episodes(config.validation, texts)
+    threshold = calibrate(CompactReward(mean), validation, texts, config.false_positives)
     if threshold is None:
-        raise ValueError(
+        raise InputError(
             f"{config.validation} holds no failed episodes of the {len(texts)} tasks to calibrate on: "
             f"collect them with `robometer-rl collect --seed-start 200000 --out {config.validation}`"
         )
@@ -108,7 +110,7 @@ def average(config: AverageConfig, command: str, console: Console) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Average compact checkpoints and calibrate the mean."""
-    config = tyro.cli(AverageConfig, prog="robometer-rl average", args=argv, description=main.__doc__)
+    config = read_arguments(AverageConfig, argv, "average", main.__doc__)
     words = ["robometer-rl", "average", *(sys.argv[1:] if argv is None else argv)]
     average(config, " ".join(words), Console())
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from robometer_rl.arguments import read_arguments
 from robometer_rl.envs.tasks import get_task, list_tasks
+from robometer_rl.errors import checking_input
 from robometer_rl.rewards import RewardModel, Scores, load_reward_model
 
 from ..common.files import write_json
@@ -336,11 +337,12 @@ def print_table(table: Mapping[str, Mapping[str, float]], console: Console) -> N
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate a reward model on held-out episodes and print the table."""
-    config = tyro.cli(EvaluateConfig, prog="robometer-rl evaluate", args=argv, description=main.__doc__)
+    config = read_arguments(EvaluateConfig, argv, "evaluate", main.__doc__)
     console = Console()
     tasks = [task.id for task in list_tasks(split="train" if config.split == "seen" else "unseen")]
-    data = load_by_task(config.data, tasks, config.episodes)
-    model = load_reward_model(config.model)
+    with checking_input():
+        data = load_by_task(config.data, tasks, config.episodes)
+        model = load_reward_model(config.model)
     table = evaluate(model, data, config.seed, console)
     print_table(table, console)
     if config.json is not None:

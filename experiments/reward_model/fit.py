@@ -19,11 +19,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from robometer_rl.arguments import read_arguments
 from robometer_rl.envs.extras import naming_extras
+from robometer_rl.errors import checking_input
 from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from robometer_rl.rewards.compact.configuration import CompactConfig
 from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
@@ -352,17 +353,19 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
     _keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
-    config.out.mkdir(parents=True, exist_ok=True)
-    run = _Run(config)
+    with checking_input():
+        config.out.mkdir(parents=True, exist_ok=True)
+        run = _Run(config)
     trained = sum(p.numel() for p in run.network.parameters())
     words = run.network.get_buffer("word_table").numel()
     console.print(f"{trained / 1e6:.2f}M trained parameters, word table {words / 1e6:.2f}M")
-    if run.resume():
-        console.print(f"resumed at step {run.step} from {run.path}")
-    episodes, texts = _load(config, run, console)
-    validation = {}
-    if config.sentences is None:
-        validation = load_validation(config.validation, list(texts), config.evaluate_episodes)
+    with checking_input():
+        if run.resume():
+            console.print(f"resumed at step {run.step} from {run.path}")
+        episodes, texts = _load(config, run, console)
+        validation = {}
+        if config.sentences is None:
+            validation = load_validation(config.validation, list(texts), config.evaluate_episodes)
     with SummaryWriter(str(config.out / "tensorboard"), purge_step=run.step) as log:
         _train(run, BatchSampler(episodes, texts, config.sampling), log, console, validation)
     network = run.averaged()
@@ -389,7 +392,7 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train the compact reward model on collected episodes."""
-    config = tyro.cli(FitConfig, prog="robometer-rl fit", args=argv, description=main.__doc__)
+    config = read_arguments(FitConfig, argv, "fit", main.__doc__)
     words = ["robometer-rl", "fit", *(sys.argv[1:] if argv is None else argv)]
     fit(config, " ".join(words), Console())
 

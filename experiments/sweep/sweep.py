@@ -20,6 +20,9 @@ import tyro
 from rich.console import Console
 from rich.live import Live
 
+from robometer_rl.arguments import read_arguments
+from robometer_rl.errors import InputError, checking_input
+
 from ..agent.run import RunConfig
 from .local_engine import LocalEngine, cores_of_this_process, memory_of_this_process
 from .manifest import MANIFEST, Manifest, exclusive, load, open_manifest
@@ -106,24 +109,29 @@ def sweep(config: SweepConfig, program: Sequence[str] = PROGRAM) -> int:
         0 if every run is done, 1 if one failed.
 
     Raises:
-        ValueError: The file, an option or the folder is wrong; nothing was started.
-        OSError: The file is missing, another sweep has the folder, or it cannot be written.
+        InputError: The file, an option or the folder is wrong, or another sweep has the folder; nothing was
+            started.
+        OSError: The folder cannot be written.
         ImportError: Ray is not installed.
         KeyboardInterrupt: The user asked for the end; what ran has stopped and will resume.
     """
     console = Console()
     if config.status:
         return _show(config, console)
-    if config.file is None:
-        raise ValueError("name a sweep file: robometer-rl sweep FILE.yaml")
-    wanted = read_sweep(find_sweep(config.file))
+    with checking_input():
+        if config.file is None:
+            raise ValueError("name a sweep file: robometer-rl sweep FILE.yaml")
+        wanted = read_sweep(find_sweep(config.file))
     out = config.out or _RUNS / wanted.name
     if config.dry_run:
-        _announce(open_manifest(out, wanted, config.extra))
+        with checking_input():
+            _announce(open_manifest(out, wanted, config.extra))
         return 0
     out.mkdir(parents=True, exist_ok=True)
-    with exclusive(out):
-        manifest = open_manifest(out, wanted, config.extra)
+    with ExitStack() as stack:
+        with checking_input():
+            stack.enter_context(exclusive(out))
+            manifest = open_manifest(out, wanted, config.extra)
         _announce(manifest)
         if any(entry.state != "done" for entry in manifest.entries):
             _run(config, manifest, tuple(program), console)
@@ -165,7 +173,7 @@ def _engine(config: SweepConfig, out: Path) -> Engine:
         memory = memory_of_this_process() / 1e9
         fits = int((memory - _KEEP_FREE_GB) / config.memory_gb)
         if fits < 1:
-            raise ValueError(f"--memory-gb {config.memory_gb:g} is more than this machine's {memory:.1f} GB")
+            raise InputError(f"--memory-gb {config.memory_gb:g} is more than this machine's {memory:.1f} GB")
         most = min(most, fits)
     workers = config.workers or most
     if workers > most:
@@ -205,15 +213,16 @@ def _print_failures(manifest: Manifest) -> bool:
 
 def _show(config: SweepConfig, console: Console) -> int:
     """Prints the tables of one sweep, or of all below `runs/`."""
-    if config.out is not None:
-        folders = [config.out]
-    elif config.file is not None:
-        folders = [_RUNS / read_sweep(find_sweep(config.file)).name]
-    else:
-        folders = sorted(path.parent for path in _RUNS.glob(f"*/{MANIFEST}"))
-        if not folders:
-            raise FileNotFoundError(f"no sweep in {_RUNS.absolute()}; name its file or give --out")
-    manifests = [load(folder) for folder in folders]
+    with checking_input():
+        if config.out is not None:
+            folders = [config.out]
+        elif config.file is not None:
+            folders = [_RUNS / read_sweep(find_sweep(config.file)).name]
+        else:
+            folders = sorted(path.parent for path in _RUNS.glob(f"*/{MANIFEST}"))
+            if not folders:
+                raise FileNotFoundError(f"no sweep in {_RUNS.absolute()}; name its file or give --out")
+        manifests = [load(folder) for folder in folders]
     for manifest in manifests:
         console.print(f"[bold]{manifest.name}[/bold] in {manifest.out}", highlight=False)
         console.print(table(manifest))
@@ -224,7 +233,7 @@ def _show(config: SweepConfig, console: Console) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a sweep: the product of environments, algorithms, rewards and seeds; resumable at any time."""
-    return sweep(tyro.cli(SweepConfig, args=argv, description=main.__doc__))
+    return sweep(read_arguments(SweepConfig, argv, "sweep", main.__doc__))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from rich.table import Table
 
 from robometer_rl.rewards.protocol import ANY_WORLD
 
+from ..arguments import read_arguments
+from ..errors import checking_input
 from .figures import ScoredEpisode, draw_episode, draw_overlay
 from .io import Video, read_video, write_mp4
 
@@ -52,7 +54,7 @@ class ScoreConfig:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Score a video: the progress and success of a task, frame by frame."""
-    score(tyro.cli(ScoreConfig, args=argv, prog="robometer-rl score", description=main.__doc__))
+    score(read_arguments(ScoreConfig, argv, "score", main.__doc__))
 
 
 def score(config: ScoreConfig) -> None:
@@ -62,16 +64,16 @@ def score(config: ScoreConfig) -> None:
         config: the video, the task, the model and the files to write.
 
     Raises:
-        FileNotFoundError: there is no such video.
-        ValueError: the task is empty, the video cannot be read, the model is unknown, or an output has a
-            suffix that nothing writes.
+        InputError: there is no such video, the task is empty, the video cannot be read, the model is unknown,
+            or an output has a suffix that nothing writes.
     """
     from robometer_rl.rewards import load_reward_model
 
-    _check_outputs(config)
     console = Console()
-    video = read_video(config.video, config.fps)
-    model = load_reward_model(config.model)
+    with checking_input():
+        _check_outputs(config)
+        video = read_video(config.video, config.fps)
+        model = load_reward_model(config.model)
     episode = score_video(model, video, config.task)
     console.print(_table(episode, video, config))
     console.print(_summary(episode, video, config))

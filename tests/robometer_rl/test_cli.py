@@ -8,16 +8,25 @@ from pathlib import Path
 import pytest
 
 from robometer_rl.cli import COMMANDS, Command, main
+from robometer_rl.errors import InputError
 
 MODULE = """
+from robometer_rl.envs.extras import MissingExtraError
+from robometer_rl.errors import InputError, checking_input
+
 def main(argv):
     word = argv[0]
     if word == "value":
-        raise ValueError("the task is\\n  empty")
+        raise InputError("the task is\\n  empty")
     if word == "file":
-        raise FileNotFoundError("no video at gone.mp4")
+        with checking_input():
+            raise FileNotFoundError("no video at gone.mp4")
     if word == "extra":
-        raise ImportError("pip install 'robometer-rl[metaworld]'")
+        raise MissingExtraError("pip install 'robometer-rl[metaworld]'")
+    if word == "disk":
+        raise OSError(28, "No space left on device")
+    if word == "nan":
+        raise ValueError("the reward is nan")
     if word == "stop":
         raise KeyboardInterrupt
     if word == "bug":
@@ -61,9 +70,20 @@ def test_the_traceback_can_be_had(commands: dict[str, Command], monkeypatch: pyt
         main(["try", "value"], commands)
 
 
-def test_mistakes_of_the_program_are_not_hidden(commands: dict[str, Command]) -> None:
-    with pytest.raises(TypeError, match="a mistake of ours"):
-        main(["try", "bug"], commands)
+@pytest.mark.parametrize(
+    ("word", "kind", "message"),
+    [
+        ("bug", TypeError, "a mistake of ours"),
+        ("disk", OSError, "No space left"),
+        ("nan", ValueError, "the reward is nan"),
+    ],
+)
+def test_faults_of_the_moment_and_of_the_program_are_not_taken_for_wrong_input(
+    commands: dict[str, Command], word: str, kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind, match=message) as caught:
+        main(["try", word], commands)
+    assert not isinstance(caught.value, InputError)
 
 
 def test_an_interrupt_is_status_130(commands: dict[str, Command], capsys: pytest.CaptureFixture[str]) -> None:

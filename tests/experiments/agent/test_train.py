@@ -23,13 +23,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tyro
+from stable_baselines3.common.vec_env import unwrap_vec_wrapper
 
-from robometer_rl import cli, make_env
+from robometer_rl import RobometerReward, VecRobometerReward, cli, make_env
+from robometer_rl.experiments.agent import environments
 from robometer_rl.experiments.agent import train as training
 from robometer_rl.experiments.agent.algorithms import load_checkpoint, make_learner, save_checkpoint
-from robometer_rl.experiments.agent.environments import judging_env, training_envs
+from robometer_rl.experiments.agent.environments import ground_truth, judging_env, training_envs
 from robometer_rl.experiments.agent.run import CURVE_COLUMNS, RunConfig, RunFolder
 from robometer_rl.experiments.agent.train import TrainCommand, command_of, train
+from robometer_rl.experiments.common.seeds import EVALUATION, TRAINING, training_seed
 from robometer_rl.experiments.episodes import list_episodes, read_episode
 from robometer_rl.rewards import weights_id
 from robometer_rl.scoring.unseen_world import UnseenWorldWarning
@@ -83,7 +86,8 @@ def test_the_dense_reward_is_the_suites_own_on_the_scale_of_the_others(env: str)
     config = replace(TINY, env=env, reward="dense", action_repeat=5)
     venv, most = training_envs(config), {"metaworld": 10.0, "robosuite": 1.0}[env.split("/")[0]]
     venv.reset()
-    single = make_env(env, seed=config.seed, reward="dense", horizon=config.horizon, action_repeat=1)
+    seed = training_seed(config.seed)
+    single = make_env(env, seed=seed, reward="dense", horizon=config.horizon, action_repeat=1)
     single.reset()
     action = np.random.default_rng(0).uniform(-1, 1, venv.action_space.shape).astype(np.float32)
     _, found, _, _ = venv.step(action[None])
@@ -396,3 +400,139 @@ def test_an_unseen_world_is_told_once_in_a_run(tmp_path: Path, monkeypatch: pyte
     with pytest.warns(UnseenWorldWarning, match="door-close"):
         carry_out(config, tmp_path, videos=False)
     assert training.INTERRUPTED == 130
+
+
+# Seeds: nobody resets on another's start states.
+
+
+@pytest.fixture
+def resets(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
+    """The seeds of all resets of the suites' environments, in their order; workers become one process."""
+    seen: list[int | None] = []
+
+    def recording(*args: Any, **options: Any) -> Any:
+        env = make_env(*args, **options)
+        reset = env.reset
+
+        def remember(*, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+            seen.append(seed)
+            return reset(seed=seed, options=options)
+
+        monkeypatch.setattr(env, "reset", remember)
+        return env
+
+    monkeypatch.setattr(environments, "make_env", recording)
+    monkeypatch.setattr(environments, "SubprocVecEnv", environments.DummyVecEnv)
+    return seen
+
+
+def test_each_row_of_ppo_has_a_seed_of_its_own_run(resets: list[int | None]) -> None:
+    taken: list[int] = []
+    for seed in range(3):
+        config = replace(TINY, algo="ppo", n_envs=4, seed=seed, overrides="{}")
+        resets.clear()
+        venv = make_learner(config, training_envs(config), "cpu").get_env()
+        assert venv is not None
+        venv.reset()
+        assert resets == [training_seed(seed, 0, row) for row in range(4)]
+        taken += [found for found in resets if found is not None]
+        venv.close()
+    assert len(set(taken)) == 12
+
+
+def test_a_resumed_run_starts_from_new_states_and_is_judged_on_the_same(
+    resets: list[int | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(TINY, steps=400)
+    stop = training.StopRequest
+    judged = []
+
+    class AfterTheFirstEvaluation(stop):
+        @property
+        def asked(self) -> signal.Signals | None:  # type: ignore[override]
+            return signal.SIGTERM if EVALUATION[0] in resets and not judged else None
+
+        @asked.setter
+        def asked(self, value: signal.Signals | None) -> None:
+            pass
+
+    monkeypatch.setattr(training, "StopRequest", AfterTheFirstEvaluation)
+    assert carry_out(config, tmp_path)[0] is None
+    first = [seed for seed in resets if seed is not None and seed in TRAINING]
+    judged.append(True)
+    resets.clear()
+    result, _ = carry_out(config, tmp_path)
+    assert result.sessions == 2
+    second = [seed for seed in resets if seed is not None and seed in TRAINING]
+    assert first == [training_seed(0, 0)]
+    assert second == [training_seed(0, 1)]
+    assert {seed for seed in resets if seed is not None and seed not in TRAINING} == {EVALUATION[0]}
+
+
+# The judge pays what the learner gets, and the result says what entered.
+
+
+def test_the_judge_pays_the_reward_that_the_agent_learns_from() -> None:
+    overrides = json.dumps({"gamma": 0.9, "normalize": None})
+    config = replace(TINY, reward="robometer", shaping="potential", score_every=3, overrides=overrides)
+    venv, judge = training_envs(config), judging_env(config)
+    learner = unwrap_vec_wrapper(venv, VecRobometerReward)
+    assert learner is not None
+    assert isinstance(judge, RobometerReward)
+    assert learner.config == judge.config
+    assert judge.config.shaping.gamma == 0.9
+    assert judge.config.score_every == 3
+    venv.close()
+    judge.close()
+
+
+def test_ground_truth_is_read_from_the_wrapper_that_the_agent_learned_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a bonus for true success slipped into the options, the result must say so."""
+    config = replace(TINY, reward="robometer")
+    plain = environments.reward_options
+    monkeypatch.setattr(
+        environments, "reward_options", lambda config: {**plain(config), "true_success_bonus": 5.0}
+    )
+    agent = make_learner(config, training_envs(config), "cpu")
+    assert ground_truth(config, agent)["true_success_bonus"] == 5.0
+    agent.get_env().close()  # type: ignore[union-attr]
+
+
+# How a command ends.
+
+
+def test_a_full_disk_is_no_wrong_input(tmp_path: Path) -> None:
+    """A sweep tries status 1 again, and never status 2."""
+    program = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+    program += "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"
+    program += "from robometer_rl.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = [*command_of(TINY), "--out", str(tmp_path), "--checkpoint-every", "50", "--no-videos"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" in done.stderr
+    assert "OSError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--env", "metaworld/nothing-v3"],
+        ["--reward", "robometer", "--model", "no/such/folder"],
+        ["--overrides", '{"no_such": 1}'],
+        ["--seed", "70000"],
+        ["--steps", "many"],
+    ],
+)
+def test_wrong_input_ends_with_status_2(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROBOMETER_RL_TRACEBACK", raising=False)
+    try:
+        status = cli.main(["train", "--out", str(tmp_path), *words])
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else 1
+    assert status == 2

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from robometer_rl.cli import main
+from robometer_rl.errors import InputError
 from robometer_rl.experiments.agent.run import RunConfig, RunFolder
 from robometer_rl.experiments.common.files import write_json
 from robometer_rl.experiments.sweep.manifest import Manifest
@@ -245,7 +246,7 @@ def test_one_sweep_per_folder_and_its_status_from_elsewhere(
     assert main(["sweep", "--status", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "0 of 2 done, 1 running, 1 waiting; about" in printed
-    with pytest.raises(BlockingIOError, match=f"a sweep is running in .*process {sweeping.pid}.*--status"):
+    with pytest.raises(InputError, match=f"a sweep is running in .*process {sweeping.pid}.*--status"):
         sweep(SweepConfig(file, out), PROGRAM)
     sweeping.kill()
     sweeping.wait()
