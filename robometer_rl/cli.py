@@ -8,6 +8,7 @@ help comes at once.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -81,6 +82,7 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] | No
         Exception: Whatever else went wrong, as it is: Python prints its traceback and ends with status 1.
     """
     commands = COMMANDS if commands is None else commands
+    _show_what_can_be_shown()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
         print(_usage(commands))
@@ -103,6 +105,13 @@ def main(argv: Sequence[str] | None = None, commands: Mapping[str, Command] | No
         print(f"robometer-rl {name}: interrupted", file=sys.stderr)
         return 130
     return status or 0
+
+
+def _show_what_can_be_shown() -> None:
+    """Shows a character that the console lacks (cp1252, ASCII) as an escape; it must not end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _usage(commands: Mapping[str, Command]) -> str:

@@ -90,7 +90,12 @@ def bench(config: BenchConfig, command: str, console: Console) -> BenchReport:
     rows: list[BenchRow] = []
     parts: list[Part] = []
     skipped: dict[str, str] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as bar:
         line = bar.add_task("", total=len(config.only or CASES))
         for name in config.only or CASES:
@@ -135,11 +140,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if config.read is None:
         words = sys.argv[1:] if argv is None else argv
         command = f"robometer-rl bench {shlex.join(words)}".strip()
-        report = bench(config, command, Console(stderr=True))
+        report = bench(config, command, Console(stderr=True, markup=False))
     else:
         with checking_input():
             report = BenchReport.from_json(json.loads(config.read.read_text(encoding="utf-8")))
-    console = Console()
+    console = Console(markup=False)
     for table in report.tables():
         console.print(table)
     for line in (*report.notes(), report.run()):

@@ -69,10 +69,10 @@ def main(config: CameraBenchConfig) -> None:
                 default, *_, fast = (draw() for draw in stage.renderers().values())
                 rows.append(np.concatenate([default, fast], axis=0))
     if config.picture is not None:
-        import imageio.v3 as imageio
+        from PIL import Image
 
         config.picture.parent.mkdir(parents=True, exist_ok=True)
-        imageio.imwrite(config.picture, np.concatenate(rows, axis=1))
+        Image.fromarray(np.concatenate(rows, axis=1)).save(config.picture)
         print(f"wrote {config.picture}: above the suite's own render(), below FastCamera")
 
 

@@ -85,9 +85,14 @@ def check_experts(config: CheckExpertsConfig) -> list[ExpertRate]:
     tasks = [task.id for task in list_tasks(split=config.split)] if config.split else config.tasks
     tasks = [get_task(task).id for task in tasks]
     seeds = range(config.seed_start, config.seed_start + config.seeds)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     rows = []
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True, markup=False)) as bar:
         line = bar.add_task("", total=len(tasks) * len(seeds))
         for task in tasks:
             bar.update(line, description=task)
@@ -134,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for row in rows:
         steps = "" if row.mean_steps is None else f"{row.mean_steps:.1f}"
         table.add_row(row.task, f"{row.successes}/{row.seeds}", steps, " ".join(map(str, row.failed_seeds)))
-    Console().print(table)
+    Console(markup=False).print(table)
     if config.json is not None:
         config.json.parent.mkdir(parents=True, exist_ok=True)
         report = {"seed_start": config.seed_start, "horizon": config.horizon, "rows": list(map(asdict, rows))}

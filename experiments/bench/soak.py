@@ -228,7 +228,12 @@ def _run(config: SoakConfig, fleet: Fleet, checker: Checker, console: Console) -
     rng = np.random.default_rng(config.seed)
     every = max(1, config.steps // _LOOKS)
     samples: list[tuple[float, float]] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console) as bar:
         line = bar.add_task(f"steps of {config.envs} environments, {config.vector}", total=config.steps)
         due = config.steps // 10
@@ -307,11 +312,11 @@ def left_behind(pids: Sequence[int]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> None:
     """Step environments in worker processes, check every step, and kill a worker at the end."""
     config = tyro.cli(SoakConfig, args=argv, description=main.__doc__)
-    result = soak(config, Console(stderr=True))
+    result = soak(config, Console(stderr=True, markup=False))
     table = Table("what", "value")
     for name, value in asdict(result).items():
         table.add_row(name, f"{value:,.4g}" if isinstance(value, float) else str(value))
-    Console().print(table)
+    Console(markup=False).print(table)
     options = {key: value for key, value in asdict(config).items() if key != "json"}
     report = {"config": options, "result": asdict(result)}
     if config.json is not None:

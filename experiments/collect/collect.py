@@ -252,7 +252,7 @@ def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[CollectRepo
     _one_thread_each()
     reports: list[CollectReport] = []
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -105,7 +105,7 @@ def demo(config: DemoConfig) -> list[DemoEpisode]:
         for task in config.tasks:
             get_task(task)
         threshold = float(load_reward_model(config.model).success_threshold)
-    console = Console()
+    console = Console(markup=False)
     console.print("Every environment below is wrapped in one line:", style="bold")
     console.print(
         '    env = RobometerReward(make_env(task_id, seed=seed), task="...")\n', style="cyan", highlight=False

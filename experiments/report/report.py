@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Report on runs: one self-contained HTML page and PNGs, by true success."""
     config = read_arguments(ReportConfig, argv, "report", main.__doc__)
     found, html = report(config)
-    console = Console()
+    console = Console(markup=False)
     console.print(headline_truth(found)[1])
     console.print(task_markdown(found), markup=False, soft_wrap=True)
     if found.flagged:

@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Average compact checkpoints and calibrate the mean."""
     config = read_arguments(AverageConfig, argv, "average", main.__doc__)
     words = ["robometer-rl", "average", *(sys.argv[1:] if argv is None else argv)]
-    average(config, " ".join(words), Console())
+    average(config, " ".join(words), Console(markup=False))
 
 
 if __name__ == "__main__":

@@ -338,7 +338,7 @@ def print_table(table: Mapping[str, Mapping[str, float]], console: Console) -> N
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate a reward model on held-out episodes and print the table."""
     config = read_arguments(EvaluateConfig, argv, "evaluate", main.__doc__)
-    console = Console()
+    console = Console(markup=False)
     tasks = [task.id for task in list_tasks(split="train" if config.split == "seen" else "unseen")]
     with checking_input():
         data = load_by_task(config.data, tasks, config.episodes)

@@ -257,7 +257,12 @@ def _train(
     config = run.config
     precision = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.precision]
     warn_if_emulated(precision, torch.device(config.device))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console) as bar, ThreadPoolExecutor(1) as loader:
         shown = bar.add_task("fit", total=config.steps, completed=run.step)
 
@@ -394,7 +399,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train the compact reward model on collected episodes."""
     config = read_arguments(FitConfig, argv, "fit", main.__doc__)
     words = ["robometer-rl", "fit", *(sys.argv[1:] if argv is None else argv)]
-    fit(config, " ".join(words), Console())
+    fit(config, " ".join(words), Console(markup=False))
 
 
 if __name__ == "__main__":

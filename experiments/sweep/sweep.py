@@ -115,7 +115,7 @@ def sweep(config: SweepConfig, program: Sequence[str] = PROGRAM) -> int:
         ImportError: Ray is not installed.
         KeyboardInterrupt: The user asked for the end; what ran has stopped and will resume.
     """
-    console = Console()
+    console = Console(markup=False)
     if config.status:
         return _show(config, console)
     with checking_input():
@@ -224,7 +224,7 @@ def _show(config: SweepConfig, console: Console) -> int:
                 raise FileNotFoundError(f"no sweep in {_RUNS.absolute()}; name its file or give --out")
         manifests = [load(folder) for folder in folders]
     for manifest in manifests:
-        console.print(f"[bold]{manifest.name}[/bold] in {manifest.out}", highlight=False)
+        console.print(f"{manifest.name} in {manifest.out}", style="bold", highlight=False)
         console.print(table(manifest))
         console.print(summary(manifest), highlight=False)
         _print_failures(manifest)

@@ -1,17 +1,15 @@
 """Videos in, videos out: every way a video is stored becomes uint8 `(T, H, W, 3)` RGB.
 
-Read are video files (through ffmpeg), animated gifs, numpy arrays and folders of images. Bad input is named
+Read are video files (through PyAV), animated images, numpy arrays and folders of images. Bad input is named
 together with what was expected, since a model would score a transposed or wrongly scaled video all the same.
 """
 
 from __future__ import annotations
 
-import contextlib
-import re
 import warnings
-import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,15 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .pictures import ANIMATION_SUFFIXES, ARRAY_SUFFIXES, read_animation, read_array, read_folder
+from .source import Source
+
 __all__ = ["Video", "read_video", "write_mp4"]
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-ARRAY_SUFFIXES = (".npy", ".npz")
 MAX_BYTES = 4 * 2**30
 """Largest decoded video, in bytes; longer ones are to be subsampled instead of filling the memory."""
-GIF_FPS = 10.0
-"""Frame rate of a gif that names no duration; browsers play those at ten frames per second."""
+UNKNOWN_FPS = 10.0
+"""Frames per second at which a video without a frame rate is shown; browsers play such gifs at that pace."""
+MAX_SHOWN_FPS = 60.0
+"""Fastest pace at which a video whose pictures come unevenly is shown."""
 
 
 @dataclass(frozen=True)
@@ -37,56 +38,70 @@ class Video:
     frames: NDArray[np.uint8]
     """uint8 `(T, H, W, 3)` RGB, T >= 1."""
     fps: float | None
-    """Frames per second of the source, None where the source does not say (arrays, folders)."""
+    """Frames per second of the source, its mean where pictures come unevenly; None where the source does not
+    say (arrays, folders)."""
     index: NDArray[np.int64]
-    """`(T,)`, the number of each frame in the source, from 0; has gaps when the video was subsampled."""
+    """`(T,)`, the number of each frame in the source, from 0. It has gaps where the video was subsampled, and
+    repeats where it was subsampled across a pause."""
+    times: NDArray[np.float64] | None = None
+    """`(T,)`, seconds at which each frame is shown, the source's first at 0; None without a frame rate."""
+    duration: float | None = None
+    """Seconds until the source's last picture has been shown; None without a frame rate."""
 
     def __len__(self) -> int:
         """Number of frames kept."""
         return len(self.frames)
 
     @property
-    def shown_fps(self) -> float:
-        """Frames per second at which the kept frames play at the source's pace (10 where that is unknown)."""
-        if self.fps is None:
-            return GIF_FPS
-        span = int(self.index[-1] - self.index[0])
-        return self.fps * (len(self) - 1) / span if span else self.fps
+    def playback(self) -> tuple[float, NDArray[np.int64]]:
+        """How to show the kept frames at the source's pace.
+
+        Returns:
+            A constant frame rate, and `(T,)`, how many times in a row each frame is shown at it, 1 or more.
+        """
+        once = np.ones(len(self), dtype=np.int64)
+        if self.times is None or self.duration is None:
+            return UNKNOWN_FPS, once
+        ends = np.append(self.times[1:], max(self.duration, self.times[-1]))
+        gaps = ends - self.times
+        shortest = float(np.min(gaps[:-1], initial=np.inf, where=gaps[:-1] > 1e-6))
+        pace = max(self.fps or 0.0, 1.0 / shortest)
+        fps = min(pace, MAX_SHOWN_FPS) if pace > 0 else UNKNOWN_FPS
+        edges = np.rint(np.append(self.times, ends[-1]) * fps).astype(np.int64)
+        return fps, np.maximum(np.diff(edges), once)
 
 
 def read_video(path: str | Path, fps: float | None = None) -> Video:
-    """Read a video file, a gif, a numpy array or a folder of images.
+    """Read a video file, an animated image, a numpy array or a folder of images.
 
     Args:
-        path: mp4 (mov, avi, mkv, webm, m4v), gif, npy, npz, or a folder of png, jpg, bmp or webp images,
-            which are taken in the order of the numbers in their names. Arrays are uint8 `(T, H, W, 3)`; an
-            npz file holds one array, or names it `frames`, and may hold the scalar `fps`.
-        fps: keep about so many frames per second, always the first and the last one. None keeps all.
+        path: mp4 (mov, avi, mkv, webm, m4v), gif, webp, apng, npy, npz, or a folder of png, jpg, bmp or webp
+            images, which are taken in the order of the numbers in their names. Arrays are uint8
+            `(T, H, W, 3)`; an npz file holds one array, or names it `frames`, and may hold the scalar `fps`.
+        fps: keep the picture that is shown at each of so many moments per second, always the first and the
+            last one, and none twice where pictures come at a steady pace. None keeps every stored picture
+            once, at its own time.
 
     Returns:
         The frames kept, in RGB.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ValueError: the file is of an unknown kind, empty, damaged, or holds no RGB video; or `fps` asks for a
-            subsampling of something that has no frame rate.
+        ValueError: the file is of an unknown kind, empty, damaged, too large, or holds no RGB video; or `fps`
+            asks for a subsampling of something that has no frame rate.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"no video at {path}")
     if fps is not None and not (np.isfinite(fps) and fps > 0):
         raise ValueError(f"fps must be a positive number of frames per second, got {fps}")
-    with warnings.catch_warnings():
-        # imageio_ffmpeg leaves the pipes of a finished ffmpeg to the garbage collector, which complains.
-        warnings.simplefilter("ignore", ResourceWarning)
-        source, rate = _open(path)
-        if fps is not None and rate is None:
-            raise ValueError(
-                f"{path} has no frame rate, so it cannot be subsampled to {fps:g} frames per second; "
-                "leave fps out, or store the frames in an npz file that also holds the scalar 'fps'"
-            )
-        frames, index = _collect(source, path, rate, fps)
-    return Video(frames=frames, fps=rate, index=index)
+    source = _open(path)
+    if fps is not None and source.fps is None:
+        raise ValueError(
+            f"{path} has no frame rate, so it cannot be subsampled to {fps:g} frames per second; "
+            "leave fps out, or store the frames in an npz file that also holds the scalar 'fps'"
+        )
+    return _collect(source, path, fps)
 
 
 def write_mp4(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> Path:
@@ -104,8 +119,9 @@ def write_mp4(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float)
 
     Raises:
         ValueError: no frames, a wrong suffix or rate, or frames of another dtype or of different shapes.
+        OSError: the file cannot be written.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix.lower() != ".mp4":
         raise ValueError(f"a video is written as .mp4, got {path.name!r}")
     if not (np.isfinite(fps) and fps > 0):
@@ -128,77 +144,95 @@ def write_mp4(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float)
 def _encode(
     path: Path, name: str, first: NDArray[np.uint8], others: Iterator[NDArray[np.uint8]], fps: float
 ) -> None:
-    """Send frames to ffmpeg and wait until the file is whole."""
-    import imageio_ffmpeg
+    """Encode frames until the file is whole."""
+    import av
 
     _check_frame(first, f"frame 0 for {name}", None)
     height, width = _even(first).shape[:2]
-    writer = imageio_ffmpeg.write_frames(
-        str(path),
-        (width, height),
-        fps=fps,
-        codec="libx264",
-        quality=8,
-        macro_block_size=1,
-        ffmpeg_log_level="error",
-    )
-    writer.send(None)
-    try:
+    # An absolute path: of `12:30.mp4` ffmpeg would take what stands before the colon for a protocol.
+    with av.open(str(path.absolute()), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(100_000))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"crf": "12", "preset": "veryfast"}
         for number, frame in enumerate(chain([first], others)):
             _check_frame(frame, f"frame {number} for {name}", first.shape)
-            writer.send(np.ascontiguousarray(_even(frame)))
-    finally:
-        writer.close()
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(_even(frame)), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
 
 
-def _open(path: Path) -> tuple[Iterable[NDArray[np.uint8]], float | None]:
-    """The frames of a source, decoded as they are asked for, and its frame rate."""
+def _open(path: Path) -> Source:
+    """A source whose pictures are decoded as they are asked for."""
     if path.is_dir():
-        return _folder(path), None
+        return read_folder(path)
     suffix = path.suffix.lower()
-    if suffix not in (*VIDEO_SUFFIXES, ".gif", *ARRAY_SUFFIXES):
-        known = ", ".join((*VIDEO_SUFFIXES, ".gif", *ARRAY_SUFFIXES))
-        raise ValueError(f"{path} is no video: expected one of {known}, or a folder of images")
+    known = (*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES, *ARRAY_SUFFIXES)
+    if suffix not in known:
+        raise ValueError(f"{path} is no video: expected one of {', '.join(known)}, or a folder of images")
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes)")
     if suffix in ARRAY_SUFFIXES:
-        return _array(path)
-    if suffix == ".gif":
-        return _gif(path)
-    return _ffmpeg(path)
+        return read_array(path, MAX_BYTES)
+    if suffix in ANIMATION_SUFFIXES:
+        return read_animation(path)
+    return _read_file(path)
 
 
-def _collect(
-    source: Iterable[NDArray[np.uint8]], path: Path, rate: float | None, fps: float | None
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Keep the frames that `fps` asks for, checking each one.
-
-    Returns:
-        frames `(T, H, W, 3)` and their numbers `(T,)` in the source.
-    """
-    step = 1.0 if fps is None or rate is None else max(1.0, rate / fps)
-    kept: list[NDArray[np.uint8]] = []
-    index: list[int] = []
+def _collect(source: Source, path: Path, fps: float | None) -> Video:
+    """Keep the pictures that `fps` asks for, checking each one."""
+    kept: list[tuple[int, float, NDArray[np.uint8]]] = []
+    # Between two pictures of the source; a picture that comes half of it late still counts as on time.
+    gap = source.shortest_gap
+    sparse = fps is not None and gap is not None and fps * gap < 1.0
+    moments = 0  # of the asked rate that have been served
+    before: tuple[int, float, NDArray[np.uint8]] | None = None
     shape: tuple[int, ...] | None = None
-    number, last = -1, None
-    for number, frame in enumerate(source):
+
+    def serve(until: float) -> None:
+        """Keeps the picture before for the moments at which it is shown, up to a time."""
+        nonlocal moments
+        assert fps is not None
+        assert gap is not None
+        while before is not None and round(moments / fps / gap) < round(until / gap):
+            kept.append(before)
+            moments += 1
+
+    for number, (time, frame) in enumerate(source.pictures):
         _check_frame(frame, f"frame {number} of {path}", shape)
-        shape, last = frame.shape, frame
-        # Rounding the next due time, instead of a fixed stride, holds the asked rate on average: 30 -> 20
-        # works.
-        if number >= round(len(kept) * step):
-            kept.append(frame)
-            index.append(number)
+        shape = frame.shape
+        if sparse:
+            serve(time)
+        before = (number, time, frame)
+        if not sparse:
+            kept.append(before)
         if len(kept) * frame.nbytes > MAX_BYTES:
             raise ValueError(
                 f"{path} is longer than {MAX_BYTES / 2**30:.0f} GiB decoded; subsample it with a lower fps"
             )
-    if last is None:
+    if before is None:
         raise ValueError(f"{path} holds no frames")
-    if index[-1] != number:
-        kept.append(last)
-        index.append(number)
-    return np.stack(kept), np.asarray(index, dtype=np.int64)
+    duration = source.duration(before[1], before[0] + 1)
+    if sparse:
+        serve(before[1] + (gap or 0.0) if duration is None else duration)
+        if not kept or kept[-1][0] != before[0]:
+            kept.append(before)
+    times = _shown_at([time for _, time, _ in kept], [number for number, _, _ in kept], fps)
+    return Video(
+        frames=np.stack([frame for _, _, frame in kept]),
+        fps=source.fps,
+        index=np.asarray([number for number, _, _ in kept], dtype=np.int64),
+        times=None if source.fps is None else times,
+        duration=duration,
+    )
+
+
+def _shown_at(times: list[float], index: list[int], fps: float | None) -> NDArray[np.float64]:
+    """The time of each kept frame: its own, and for one that is kept again the moment for which it is."""
+    shown = np.asarray(times, dtype=np.float64)
+    for place in range(1, len(index)):
+        if index[place] == index[place - 1] and fps is not None:
+            shown[place] = shown[place - 1] + 1.0 / fps
+    return shown
 
 
 def _check_frame(frame: NDArray[Any], what: str, shape: tuple[int, ...] | None) -> None:
@@ -211,110 +245,53 @@ def _check_frame(frame: NDArray[Any], what: str, shape: tuple[int, ...] | None) 
         raise ValueError(f"{what} has shape {frame.shape}, but the frames before it have {shape}")
 
 
-def _ffmpeg(path: Path) -> tuple[Iterator[NDArray[np.uint8]], float]:
-    """Frames of a video file and its rate."""
-    import imageio_ffmpeg
+def _read_file(path: Path) -> Source:
+    """Opens a video file; every stored picture comes once, at its own time, turned as it is meant."""
+    import av
 
-    decoder = imageio_ffmpeg.read_frames(str(path))
-    meta = None
-    # Its message is ffmpeg's banner, and as a cause it would keep ffmpeg's pipes open.
-    with contextlib.suppress(OSError):
-        meta = next(decoder)
-    if meta is None:
-        raise ValueError(f"{path} cannot be decoded as a video: the file is damaged or of another kind")
-    rate, (width, height) = float(meta["fps"]), meta["size"]
+    damaged = f"{path} cannot be decoded as a video: the file is damaged or of another kind"
+    try:
+        # An absolute path: of `12:30.mp4` ffmpeg would take what stands before the colon for a protocol.
+        container = av.open(str(path.absolute()))
+    except (av.error.FFmpegError, OSError) as error:
+        raise ValueError(damaged) from error
+    if not container.streams.video:
+        container.close()
+        raise ValueError(f"{path} holds no video stream")
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    rate = float(stream.average_rate or stream.guessed_rate or 0.0)
     if not (np.isfinite(rate) and rate > 0):
-        decoder.close()
+        container.close()
         raise ValueError(f"{path} names a frame rate of {rate}, expected a positive number")
+    fastest = float(stream.guessed_rate or rate)
+    # The container may be longer than its video, with sound that goes on: only the stream's own count says
+    # whether pictures are missing.
+    length = (
+        None if stream.duration is None or stream.time_base is None else stream.duration * stream.time_base
+    )
+    expected = int(stream.frames) or (None if length is None else int(float(length) * rate))
 
-    def frames() -> Iterator[NDArray[np.uint8]]:
-        count = 0
-        with contextlib.closing(decoder):
-            for buffer in decoder:
-                yield np.frombuffer(buffer, np.uint8).reshape(height, width, 3)
-                count += 1
-        # ffmpeg ends quietly where the data ends; the header still knows how long the video was.
-        expected = rate * float(meta["duration"])
-        if count and count < 0.9 * expected - 1:
+    def pictures() -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        first, count = None, 0
+        with container:
+            try:
+                for frame in container.decode(stream):
+                    shown = float(frame.time) if frame.time is not None else count / rate
+                    first = shown if first is None else first
+                    picture = frame.to_ndarray(format="rgb24")
+                    # The container says by how many degrees, against the clock, its pictures are turned.
+                    yield shown - first, np.rot90(picture, round(frame.rotation / 90) % 4)
+                    count += 1
+            except av.error.FFmpegError as error:
+                if not count:
+                    raise ValueError(damaged) from error
+        if expected is not None and count and count < 0.9 * expected - 1:
             warnings.warn(
-                f"{path} is cut short: {count} frames could be read of about {expected:.0f}", stacklevel=2
+                f"{path} is cut short: {count} of about {expected} frames could be read", stacklevel=2
             )
 
-    return frames(), rate
-
-
-def _gif(path: Path) -> tuple[Iterator[NDArray[np.uint8]], float]:
-    """Frames of an animated gif, each as it is seen (gifs store differences), and the mean rate."""
-    from PIL import Image, ImageSequence, UnidentifiedImageError
-
-    try:
-        with Image.open(path, formats=("GIF",)) as gif:
-            shown = [
-                (np.asarray(image.convert("RGB")), float(image.info.get("duration", 0)))
-                for image in ImageSequence.Iterator(gif)
-            ]
-    except (UnidentifiedImageError, OSError, EOFError, SyntaxError) as error:
-        raise ValueError(f"{path} cannot be decoded as a gif: {error}") from error
-    milliseconds = float(np.mean([duration for _, duration in shown]))
-    rate = 1000.0 / milliseconds if milliseconds > 0 else GIF_FPS
-    return (frame for frame, _ in shown), rate
-
-
-def _array(path: Path) -> tuple[Iterable[NDArray[np.uint8]], float | None]:
-    """Frames of a npy or npz file; the rate where an npz file names it."""
-    try:
-        # Pickled objects in an array run code when they are loaded, so they are never allowed.
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return _checked_array(loaded, str(path)), None
-        with loaded as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        if isinstance(error, ValueError) and str(error).startswith(str(path)):
-            raise
-        raise ValueError(f"{path} cannot be read as a numpy file without pickled objects: {error}") from error
-    rate = arrays.pop("fps", None)
-    if rate is not None and (rate.size != 1 or not np.isfinite(rate).all() or rate.item() <= 0):
-        raise ValueError(f"'fps' in {path} must be one positive number, got {rate}")
-    key = next(iter(arrays)) if len(arrays) == 1 else "frames"
-    if key not in arrays:
-        raise ValueError(f"{path} holds the arrays {sorted(arrays)}; name the one with the video 'frames'")
-    return _checked_array(arrays[key], f"{path}[{key!r}]"), None if rate is None else float(rate.item())
-
-
-def _checked_array(array: NDArray[Any], what: str) -> NDArray[np.uint8]:
-    """The array if it is uint8 `(T, H, W, 3)`, else an error that names the likely fix."""
-    expected = "expected uint8 (T, height, width, 3) in RGB"
-    if array.ndim != 4 or array.shape[-1] != 3:
-        channels_first = array.ndim == 4 and array.shape[1] == 3
-        fix = "; it looks channels-first: array.transpose(0, 2, 3, 1)" if channels_first else ""
-        raise ValueError(f"{what} has shape {array.shape}, {expected}{fix}")
-    if array.dtype != np.uint8:
-        raise ValueError(f"{what} has dtype {array.dtype}, {expected} with values in [0, 255]")
-    if array.shape[0] == 0:
-        raise ValueError(f"{what} holds no frames: its shape is {array.shape}")
-    return array
-
-
-def _folder(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """The images of a folder, in the order of the numbers in their names (frame_2 before frame_10)."""
-    from PIL import Image, UnidentifiedImageError
-
-    names = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
-    if not names:
-        raise ValueError(f"the folder {path} holds no images ({', '.join(IMAGE_SUFFIXES)})")
-    for file in sorted(names, key=_natural):
-        try:
-            with Image.open(file) as image:
-                yield np.asarray(image.convert("RGB"))
-        except (UnidentifiedImageError, OSError) as error:
-            raise ValueError(f"{file} cannot be decoded as an image") from error
-
-
-def _natural(file: Path) -> list[tuple[int, int, str]]:
-    """Sort key that compares the digits in a name as numbers."""
-    parts = re.split(r"(\d+)", file.name)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+    return Source(pictures(), rate, 1.0 / max(rate, fastest), None if length is None else float(length))
 
 
 def _even(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

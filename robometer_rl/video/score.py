@@ -69,25 +69,40 @@ def score(config: ScoreConfig) -> None:
     """
     from robometer_rl.rewards import load_reward_model
 
-    console = Console()
     with checking_input():
         _check_outputs(config)
         video = read_video(config.video, config.fps)
         model = load_reward_model(config.model)
     episode = score_video(model, video, config.task)
-    console.print(_table(episode, video, config))
+    # Files come first: what a console cannot show must not cost what was computed.
+    written = _write_files(episode, video, model, config)
+    console = Console(markup=False)
+    console.print(_table(episode, video, config, "=" if console.options.ascii_only else "━"))
     console.print(_summary(episode, video, config))
     console.print(_notice(config.model, model))
+    for what, path in written.items():
+        console.print(f"{what}: {path}", highlight=False, soft_wrap=True)
+
+
+def _write_files(
+    episode: ScoredEpisode, video: Video, model: RewardModel, config: ScoreConfig
+) -> dict[str, Path]:
+    """Writes the files that were asked for, and returns where each is."""
+    written = {}
     if config.json is not None:
         text = json.dumps(report(episode, video, model, config), indent=1, allow_nan=False)
-        _folder_of(config.json).write_text(text + "\n")
-        _wrote(console, "scores", config.json)
+        written["scores"] = _folder_of(config.json)
+        written["scores"].write_text(text + "\n", encoding="utf-8")
     if config.plot is not None:
-        draw_episode(episode).save(_folder_of(config.plot))
-        _wrote(console, "plot", config.plot)
+        written["plot"] = _folder_of(config.plot)
+        draw_episode(episode).save(written["plot"])
     if config.overlay is not None:
-        write_mp4(config.overlay, draw_overlay(episode), video.shown_fps)
-        _wrote(console, "overlay", config.overlay)
+        fps, counts = video.playback
+        held = (
+            frame for frame, count in zip(draw_overlay(episode), counts, strict=True) for _ in range(count)
+        )
+        written["overlay"] = write_mp4(config.overlay, held, fps)
+    return written
 
 
 def score_video(model: RewardModel, video: Video, task: str) -> ScoredEpisode:
@@ -108,7 +123,7 @@ def score_video(model: RewardModel, video: Video, task: str) -> ScoredEpisode:
         frames=video.frames,
         progress=scores.progress,
         success=scores.success,
-        times=times if video.fps is None else times / video.fps,
+        times=times if video.times is None else video.times,
         unit="frame" if video.fps is None else "s",
         threshold=float(model.success_threshold),
     )
@@ -160,8 +175,8 @@ def _summary(episode: ScoredEpisode, video: Video, config: ScoreConfig) -> str:
     )
 
 
-def _table(episode: ScoredEpisode, video: Video, config: ScoreConfig) -> Table:
-    """Progress and success by frame, thinned to `config.rows` rows."""
+def _table(episode: ScoredEpisode, video: Video, config: ScoreConfig, block: str) -> Table:
+    """Progress and success by frame, thinned to `config.rows` rows, bars drawn with `block`."""
     threshold = episode.threshold or 0.0
     table = Table(title=f"{config.video.name}: {episode.title}", title_style="bold", min_width=64)
     table.add_column("frame", justify="right")
@@ -174,7 +189,7 @@ def _table(episode: ScoredEpisode, video: Video, config: ScoreConfig) -> Table:
         time = "" if video.fps is None else f"{episode.times[row]:.2f} s"
         done = "done" if episode.success[row] >= threshold else ""
         value = float(episode.progress[row])
-        bar = "━" * round(value * BAR)
+        bar = block * round(value * BAR)
         table.add_row(str(video.index[row]), time, f"{value:.3f}", bar, f"{episode.success[row]:.3f}", done)
     return table
 
@@ -231,11 +246,7 @@ def _check_outputs(config: ScoreConfig) -> None:
 
 
 def _folder_of(path: Path) -> Path:
-    """The path itself, after its folder was made."""
+    """The path, `~` replaced, after its folder was made."""
+    path = path.expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def _wrote(console: Console, what: str, path: Path) -> None:
-    """Say where a file is."""
-    console.print(f"{what}: {path}", highlight=False, soft_wrap=True)

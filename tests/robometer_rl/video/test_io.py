@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import io
+import struct
+import zipfile
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -84,7 +89,9 @@ def test_the_last_frame_stays_when_it_is_off_the_beat(tmp_path: Path) -> None:
     np.savez(tmp_path / "v.npz", frames=ramp(12), fps=20.0)
     video = read_video(tmp_path / "v.npz", fps=5.0)
     assert video.index.tolist() == [0, 4, 8, 11]
-    assert video.shown_fps == pytest.approx(20.0 * 3 / 11)
+    fps, counts = video.playback
+    assert fps == pytest.approx(20.0)
+    assert counts.tolist() == [4, 4, 3, 1]
 
 
 BAD_ARRAYS = {
@@ -133,18 +140,19 @@ def test_a_shortened_mp4_warns(tmp_path: Path) -> None:
     # cut.
     front = _fast_start(tmp_path / "v.mp4")
     (tmp_path / "cut.mp4").write_bytes(front[: len(whole) // 2])
-    with pytest.warns(UserWarning, match=r"cut short: \d+ frames could be read of about 40"):
+    with pytest.warns(UserWarning, match=r"cut short: \d+ of about 40 frames could be read"):
         assert len(read_video(tmp_path / "cut.mp4")) < 36
 
 
 def _fast_start(path: Path) -> bytes:
-    import subprocess
-
-    import imageio_ffmpeg
-
     moved = path.with_name("front.mp4")
-    words = ["-i", str(path), "-c", "copy", "-movflags", "+faststart", str(moved)]
-    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *words], check=True)
+    with av.open(str(path)) as whole, av.open(str(moved), "w", options={"movflags": "faststart"}) as front:
+        old = whole.streams.video[0]
+        new = front.add_stream_from_template(old)
+        for packet in whole.demux(old):
+            if packet.dts is not None:
+                packet.stream = new
+                front.mux(packet)
     return moved.read_bytes()
 
 
@@ -197,3 +205,184 @@ def test_a_failed_write_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"frame 1 for v\.mp4 has shape \(16, 16, 3\)"):
         write_mp4(tmp_path / "v.mp4", [ramp(1)[0], ramp(1, 16, 16)[0]], 10)
     assert not list(tmp_path.iterdir())
+
+
+# Pictures that come unevenly.
+
+
+def uneven(path: Path, times_ms: list[int], sound_s: float = 0.0) -> Path:
+    """An mp4 whose picture i is shown from `times_ms[i]` on, with silence of `sound_s` seconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=1000)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        stream.options = {"bf": "0"}
+        sound = container.add_stream("aac", rate=8000) if sound_s else None
+        for picture, at in zip(ramp(len(times_ms)), times_ms, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture)
+            frame.pts, frame.time_base = at, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if sound is not None:
+            samples = np.zeros((1, int(8000 * sound_s)), dtype=np.float32)
+            audio = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+            audio.sample_rate = 8000
+            container.mux(sound.encode(audio))
+            container.mux(sound.encode())
+    return path
+
+
+PAUSE = [*range(0, 500, 50), *range(3500, 4000, 50)]
+"""20 pictures a second for half a second, the tenth for 3 s, then half a second more."""
+
+
+def test_a_video_with_a_pause_gives_each_stored_picture_once_at_its_own_time(tmp_path: Path) -> None:
+    video = read_video(uneven(tmp_path / "v.mp4", PAUSE))
+    assert video.index.tolist() == list(range(20))
+    assert video.times is not None
+    np.testing.assert_allclose(video.times, np.array(PAUSE) / 1000, atol=2e-3)
+    np.testing.assert_allclose(grey(video.frames), grey(ramp(20)), atol=6)
+    assert video.duration == pytest.approx(4.0, abs=0.1)
+
+
+def test_a_lower_rate_takes_what_is_shown_at_each_moment_and_a_pause_stays_as_long(tmp_path: Path) -> None:
+    video = read_video(uneven(tmp_path / "v.mp4", PAUSE), fps=5.0)
+    assert video.index.tolist() == [0, 4, 8, *[9] * 15, 12, 16, 19][: len(video.index)]
+    assert len(video) == pytest.approx(20, abs=1)
+    assert video.times is not None
+    np.testing.assert_allclose(np.diff(video.times[3:18]), 0.2, atol=1e-6)
+
+
+def test_an_uneven_video_is_shown_as_long_as_it_lasts(tmp_path: Path) -> None:
+    video = read_video(uneven(tmp_path / "v.mp4", PAUSE))
+    fps, counts = video.playback
+    assert counts.sum() / fps == pytest.approx(4.0, abs=0.1)
+    assert counts[9] == pytest.approx(61, abs=2)
+    assert (np.delete(counts, 9) == 1).all()
+
+
+def test_sound_that_goes_on_makes_no_video_longer(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    video = read_video(uneven(tmp_path / "v.mp4", list(range(0, 1000, 50)), sound_s=3.0))
+    assert len(video) == 20
+    assert video.duration == pytest.approx(1.0, abs=0.06)
+    assert not recwarn.list
+
+
+def test_a_gif_has_its_own_time_for_each_picture(tmp_path: Path) -> None:
+    images = [Image.fromarray(frame) for frame in ramp(3)]
+    images[0].save(tmp_path / "v.gif", save_all=True, append_images=images[1:], duration=[100, 100, 3000])
+    video = read_video(tmp_path / "v.gif")
+    assert video.times is not None
+    np.testing.assert_allclose(video.times, [0.0, 0.1, 0.2])
+    assert video.duration == pytest.approx(3.2)
+    fps, counts = video.playback
+    assert fps == pytest.approx(10.0)
+    assert counts.tolist() == [1, 1, 30]
+
+
+def test_an_animated_webp_is_read_whole(tmp_path: Path) -> None:
+    images = [Image.fromarray(frame) for frame in ramp(4)]
+    images[0].save(tmp_path / "v.webp", save_all=True, append_images=images[1:], duration=200, lossless=True)
+    video = read_video(tmp_path / "v.webp")
+    np.testing.assert_array_equal(video.frames, ramp(4))
+    assert video.fps == pytest.approx(5.0)
+
+
+def test_a_turned_video_comes_upright(tmp_path: Path) -> None:
+    """A phone that was held upright stores its pictures lying and says so in the track's matrix."""
+    path = write_mp4(tmp_path / "v.mp4", ramp(3), 10.0)
+    data = bytearray(path.read_bytes())
+    header = data.index(b"tkhd") + 4
+    one = 0x10000
+    clockwise = struct.pack(">9i", 0, one, 0, -one, 0, 0, 0, 0, 0x40000000)
+    data[header + 40 : header + 76] = clockwise
+    path.write_bytes(bytes(data))
+    video = read_video(path)
+    expected = np.rot90(ramp(3), -1, axes=(1, 2))
+    assert video.frames.shape == expected.shape
+    np.testing.assert_allclose(video.frames[0, 4, -4], (250, 0, 0), atol=12)
+
+
+# Paths as people type them.
+
+
+@pytest.mark.parametrize(
+    "name", ["2026-11-27T13:44:32.mp4", "12:30.mp4", "x[red].mp4", "-v.mp4", "a b's.mp4"]
+)
+def test_a_relative_path_with_odd_characters_is_a_path(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert write_mp4(name, ramp(3), 10.0) == Path(name)
+    assert len(read_video(name)) == 3
+
+
+def test_the_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_mp4("~/deep/x.mp4", ramp(3), 10.0)
+    assert (tmp_path / "deep" / "x.mp4").is_file()
+    assert len(read_video("~/deep/x.mp4")) == 3
+
+
+# Folders of images.
+
+
+def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
+    levels = np.full((16, 16), 127 * 257, dtype=np.uint16)
+    Image.fromarray(levels).save(tmp_path / "f_0.png")
+    assert read_video(tmp_path).frames.mean() == 127
+
+
+def test_a_picture_that_lies_is_turned_as_its_camera_says(tmp_path: Path) -> None:
+    lying = Image.fromarray(np.rot90(ramp(1)[0]))
+    exif = lying.getexif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees with the clock
+    lying.save(tmp_path / "f_0.jpg", exif=exif, quality=95)
+    frame = read_video(tmp_path).frames[0]
+    assert frame.shape == ramp(1)[0].shape
+    np.testing.assert_allclose(frame[4, 4], (250, 0, 0), atol=30)
+
+
+def test_hidden_files_are_no_pictures(tmp_path: Path) -> None:
+    Image.fromarray(ramp(1)[0]).save(tmp_path / "f_0.png")
+    (tmp_path / "._f_0.png").write_bytes(b"what macOS notes of a file")
+    assert len(read_video(tmp_path)) == 1
+
+
+def test_an_animation_in_a_folder_is_refused(tmp_path: Path) -> None:
+    images = [Image.fromarray(frame) for frame in ramp(4)]
+    images[0].save(tmp_path / "f_0.webp", save_all=True, append_images=images[1:], lossless=True)
+    with pytest.raises(ValueError, match="animation of 4 pictures: pass the file itself"):
+        read_video(tmp_path)
+
+
+# Small files that would fill the memory.
+
+
+def test_an_array_that_is_too_large_is_refused_by_its_header(tmp_path: Path) -> None:
+    """The header describes 3 TiB; nothing of it may be decoded, and the file need not even hold it."""
+    header = io.BytesIO()
+    fields = {"shape": (10**6, 1024, 1024, 3), "fortran_order": False, "descr": "|u1"}
+    np.lib.format.write_array_header_1_0(header, fields)
+    (tmp_path / "v.npy").write_bytes(header.getvalue() + bytes(100))
+    with zipfile.ZipFile(tmp_path / "v.npz", "w") as archive:
+        archive.writestr("frames.npy", header.getvalue() + bytes(100))
+    for name in ("v.npy", "v.npz"):
+        with pytest.raises(ValueError, match=r"2929.7 GiB; at most 4 GiB"):
+            read_video(tmp_path / name)
+
+
+def test_an_array_that_is_not_all_there_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", ramp(5))
+    (tmp_path / "v.npy").write_bytes((tmp_path / "v.npy").read_bytes()[:-50])
+    with pytest.raises(ValueError, match="damaged"):
+        read_video(tmp_path / "v.npy")
+
+
+def test_a_long_gif_is_decoded_one_picture_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [Image.fromarray(frame) for frame in ramp(20)]
+    images[0].save(tmp_path / "v.gif", save_all=True, append_images=images[1:], duration=50)
+    monkeypatch.setattr("robometer_rl.video.io.MAX_BYTES", 5 * ramp(1).nbytes)
+    with pytest.raises(ValueError, match="subsample it with a lower fps"):
+        read_video(tmp_path / "v.gif")
+    assert len(read_video(tmp_path / "v.gif", fps=4.0)) == 5

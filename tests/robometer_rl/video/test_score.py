@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -157,3 +160,63 @@ def test_a_missing_option_is_usage(video: Path) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["score", str(video)])
     assert stop.value.code == 2
+
+
+# What users write is text: never markup, and never a reason to lose what was computed.
+
+
+@pytest.mark.parametrize(
+    "task", ["pick up the [object] now", "lift [/INST]", "[bold]open[/bold] it", "open [link=x]"]
+)
+def test_brackets_in_a_task_stay_as_they_are(
+    task: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(video, "--json", str(tmp_path / "s.json"), task=task) == 0
+    assert task in " ".join(capsys.readouterr().out.split())
+    assert json.loads((tmp_path / "s.json").read_text("utf-8"))["task"] == task
+
+
+def test_brackets_in_a_file_name_stay_as_they_are(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = video.rename(tmp_path / "x[red].npz")
+    assert run(odd, "--json", str(tmp_path / "s[1].json")) == 0
+    shown = capsys.readouterr().out
+    assert "x[red].npz" in shown
+    assert "s[1].json" in shown.replace("\n", "")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_console_that_lacks_characters_ends_nothing(video: Path, tmp_path: Path, encoding: str) -> None:
+    task = "打开抽屉, öffne die Tür"
+    words = [sys.executable, "-m", "robometer_rl.cli", "score", str(video), "--task", task]
+    words += ["--model", "bright_for_test:Bright", "--json", str(tmp_path / "s.json")]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(tmp_path), "COLUMNS": "120"}
+    done = subprocess.run(words, capture_output=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"0.800" in done.stdout
+    assert json.loads((tmp_path / "s.json").read_text("utf-8"))["task"] == task
+
+
+def test_files_are_written_before_anything_is_printed(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*words: object, **options: object) -> None:
+        raise BrokenPipeError("nobody reads any more")
+
+    monkeypatch.setattr("rich.console.Console.print", broken)
+    with pytest.raises(BrokenPipeError):
+        run(video, "--json", str(tmp_path / "s.json"), "--overlay", str(tmp_path / "s.mp4"))
+    assert (tmp_path / "s.json").is_file()
+    assert (tmp_path / "s.mp4").is_file()
+
+
+def test_an_overlay_lasts_as_long_as_its_video(video: Path, tmp_path: Path) -> None:
+    images = [Image.fromarray(np.full((40, 60, 3), level, np.uint8)) for level in (10, 120, 250)]
+    images[0].save(tmp_path / "v.gif", save_all=True, append_images=images[1:], duration=[100, 100, 1000])
+    assert (
+        run(tmp_path / "v.gif", "--overlay", str(tmp_path / "s.mp4"), "--json", str(tmp_path / "s.json")) == 0
+    )
+    overlay = read_video(tmp_path / "s.mp4")
+    assert overlay.duration == pytest.approx(1.2, abs=0.01)
+    np.testing.assert_allclose(json.loads((tmp_path / "s.json").read_text())["time"], [0, 0.1, 0.2])
