@@ -1,6 +1,6 @@
 """The seam between wrappers and reward models: numpy in, numpy out.
 
-A wrapper knows these three types and nothing else about a model. Only code inside
+A wrapper knows these types and nothing else about a model. Only code inside
 `robometer_rl.rewards` imports torch.
 """
 
@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ANY_WORLD", "RewardModel", "RewardStream", "Scores"]
+__all__ = ["ANY_WORLD", "FrameResizer", "RewardModel", "RewardStream", "Scores"]
 
 ANY_WORLD = "*"
 """Entry of `RewardModel.trained_worlds` by which a general model says that no world is foreign to it."""
@@ -82,4 +82,23 @@ class RewardModel(Protocol):
 
     def stream(self, n: int) -> RewardStream:
         """Open n running episodes; agrees with `score` on the same frames to 1e-4."""
+        ...
+
+
+@runtime_checkable
+class FrameResizer(Protocol):
+    """A reward model that reads frames at a size of its own, and brings them there beforehand.
+
+    Optional beside `RewardModel`: frames that wait to be scored are then kept at that size.
+    """
+
+    def resize(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize frames as the model itself does, so that they score the same, to the last bit.
+
+        Args:
+            frames: uint8 `(T, H, W, 3)` RGB, T >= 1.
+
+        Returns:
+            uint8 `(T, H', W', 3)` RGB; the frames themselves where they have that size.
+        """
         ...

@@ -195,7 +195,7 @@ def _log(agent: BaseAlgorithm, command: TrainCommand, folder: RunFolder) -> None
 
 
 def _threshold(env: Any) -> float:
-    return float(env.success_threshold) if isinstance(env, RobometerReward) else float("nan")
+    return float(env.robometer.success_threshold) if isinstance(env, RobometerReward) else float("nan")
 
 
 def _weights(config: RunConfig) -> str:

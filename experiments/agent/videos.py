@@ -67,14 +67,14 @@ def draw_videos(
         assert episode.frames is not None
         truth = "done" if episode.solved else "not done"
         shown = ScoredEpisode(
-            title=env.instruction,
+            title=env.robometer.tasks[0],
             frames=episode.frames,
             progress=episode.progress.astype(np.float32),
             success=episode.success.astype(np.float32),
             times=np.arange(1, len(episode.frames) + 1, dtype=np.float64),
             unit="step",
             truth=episode.true_success,
-            threshold=env.success_threshold,
+            threshold=env.robometer.success_threshold,
             note=f"episode {number}: {truth}, learned return {episode.learned_return:.1f}",
         )
         write_mp4(folder / f"{name}.mp4", draw_overlay(shown, WIDTH), FPS)

@@ -57,7 +57,7 @@ def step(setup: BenchSetup) -> Found:
     with ExitStack() as stack:
         wrapped = stack.enter_context(closing(WrappedSide(setup.task, setup.model, setup.size)))
         reference = stack.enter_context(
-            closing(ReferenceSide(setup.task, wrapped.env.reward_model, setup.size))
+            closing(ReferenceSide(setup.task, wrapped.env.robometer.model, setup.size))
         )
         sides = {"ours": Side(wrapped.step), "against": Side(reference.step)}
         for episode in range(counts.episodes):

@@ -177,7 +177,7 @@ class GymnasiumFleet(Fleet):
         base = gym.vector.AsyncVectorEnv(makers, context="spawn")
         self.pids = [int(process.pid or 0) for process in base.processes]
         self._envs = RobometerVectorReward(base, SENTENCE, model, warn_unseen_world=False)
-        self.model = self._envs.reward_model
+        self.model = self._envs.robometer.model
         self._ended = np.zeros(envs, dtype=np.bool_)
 
     def reset(self) -> dict[int, First]:
@@ -233,7 +233,7 @@ class Sb3Fleet(Fleet):
         base = SubprocVecEnv(makers, start_method="spawn")
         self.pids = [int(process.pid or 0) for process in base.processes]
         self._envs = VecRobometerReward(base, SENTENCE, model, warn_unseen_world=False)
-        self.model = self._envs.reward_model
+        self.model = self._envs.robometer.model
 
     def reset(self) -> dict[int, First]:
         """Begins all episodes."""

@@ -137,7 +137,7 @@ class WrappedSide:
             score_every=score_every,
             warn_unseen_world=False,  # only the time is of interest
         )
-        self.model = self.env.reward_model
+        self.model = self.env.robometer.model
         """The model that scores here."""
         if clock is not None:
             assert isinstance(self.model, ClockedModel)

@@ -111,6 +111,10 @@ class CompactReward:
         """Frame tokens, float `(T, C)`, of frames uint8 `(T, H, W, 3)`."""
         return self._encoder(_pixels(frames, self.network.config.image_size))
 
+    def resize(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Frames at the size that the encoder reads, see `FrameResizer.resize`."""
+        return np.ascontiguousarray(_pixels(frames, self.network.config.image_size).numpy())
+
     @torch.inference_mode()
     def score(self, frames: NDArray[np.uint8], task: str) -> Scores:
         """Score every frame of one video, see `RewardModel.score`."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import SupportsFloat
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,6 +53,37 @@ def check_world(world: object) -> str | None:
     if not world.strip():
         raise ValueError(f"world={world!r} is empty: {hint}")
     return world
+
+
+def read_env_reward(reward: object) -> float:
+    """Reads what an environment pays for a step.
+
+    Args:
+        reward: One number, as Python's, numpy's or another library's scalar, or an array that holds just one.
+
+    Returns:
+        The number.
+
+    Raises:
+        TypeError: Not one real number.
+        ValueError: NaN or infinite.
+    """
+    expected = "expected one finite number"
+    number = reward
+    if isinstance(reward, (np.ndarray, list, tuple)):
+        array = np.asarray(reward, dtype=object)
+        if array.size != 1:
+            raise TypeError(
+                f"the environment paid a reward of shape {array.shape}, {expected}: make one of a "
+                "multi-objective reward, e.g. gymnasium.wrappers.TransformReward(env, sum)"
+            )
+        number = array.reshape(-1)[0]
+    if isinstance(number, complex) or not isinstance(number, SupportsFloat):
+        raise TypeError(f"the environment paid the reward {reward!r}, {expected}")
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"the environment paid the reward {value}, {expected}: it must be finite")
+    return value
 
 
 def check_scores(model: object, name: str, values: NDArray[np.float32], rows: NDArray[np.bool_]) -> None:

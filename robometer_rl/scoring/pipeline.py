@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robometer_rl.rewards.protocol import RewardModel, Scores
+from robometer_rl.rewards.protocol import FrameResizer, RewardModel, Scores
 
 from .episode_state import EpisodeState, StepOutcome
 from .model_streams import ModelStreams
@@ -21,6 +20,9 @@ __all__ = ["RewardPipeline", "StepBatch", "make_pipeline"]
 
 Views = Sequence[NDArray[np.uint8]]
 """One uint8 `(n, H, W, 3)` per camera."""
+
+
+_GROWTH = 16  # frames by which the memory of an episode grows
 
 
 class StepBatch(NamedTuple):
@@ -162,11 +164,11 @@ class EpisodeEndPipeline(RewardPipeline):
         """Starts some episodes, keeps a step of others, and pays for those that this step ends."""
         if batch.began.any():
             self.state.begin(batch.began, self._unscored)
-            for row in np.flatnonzero(batch.began):
-                self._buffers[row] = _EpisodeBuffer([view[row].copy() for view in views])
+        for row in np.flatnonzero(batch.began):
+            self._buffers[row] = _EpisodeBuffer()
         for row in np.flatnonzero(batch.stepped):
-            frames = [view[row].copy() for view in views] if batch.scored[row] else None
-            self._buffers[row].add(frames, float(batch.env_reward[row]), bool(batch.true_success[row]))
+            self._buffers[row].add_step(batch, int(row))
+        self._keep(np.flatnonzero(batch.began | batch.scored), views)
         ended = batch.terminated | batch.truncated
         self.finished = {}
         reward = np.where(batch.stepped, np.nan, 0.0)
@@ -177,6 +179,16 @@ class EpisodeEndPipeline(RewardPipeline):
             self.state.progress[row], self.state.success[row] = done.progress[-1], done.success[-1]
         check_rewards(reward[ended], batch.env_reward[ended])
         return StepOutcome(reward, batch.terminated)
+
+    def _keep(self, rows: NDArray[np.int64], views: Views) -> None:
+        """Keeps the frames of some episodes, at the size that the model reads where it says so."""
+        if not len(rows):
+            return
+        kept = [view[rows] for view in views]
+        if isinstance(self.model, FrameResizer):
+            kept = [self.model.resize(view) for view in kept]
+        for place, row in enumerate(rows):
+            self._buffers[row].add_frames([view[place] for view in kept])
 
     def _score(self, row: int, terminated: bool) -> Relabelled:
         buffer = self._buffers[row]
@@ -196,27 +208,36 @@ class EpisodeEndPipeline(RewardPipeline):
         return done
 
 
-@dataclass
 class _EpisodeBuffer:
     """One running episode as far as it will be needed at its end."""
 
-    first: list[NDArray[np.uint8]] = field(default_factory=list)
-    frames: list[list[NDArray[np.uint8]]] = field(default_factory=list)
-    scored: list[bool] = field(default_factory=list)
-    env_reward: list[float] = field(default_factory=list)
-    true_success: list[bool] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.scored: list[bool] = []
+        self.env_reward: list[float] = []
+        self.true_success: list[bool] = []
+        self._frames: list[NDArray[np.uint8]] = []
+        self._count = 0
 
-    def add(self, frames: list[NDArray[np.uint8]] | None, env_reward: float, true_success: bool) -> None:
-        """Keeps one step; frames is None where it is not scored."""
-        if frames is not None:
-            self.frames.append(frames)
-        self.scored.append(frames is not None)
-        self.env_reward.append(env_reward)
-        self.true_success.append(true_success)
+    def add_step(self, batch: StepBatch, row: int) -> None:
+        """Keeps what is known of a step beside its frames."""
+        self.scored.append(bool(batch.scored[row]))
+        self.env_reward.append(float(batch.env_reward[row]))
+        self.true_success.append(bool(batch.true_success[row]))
+
+    def add_frames(self, frames: Sequence[NDArray[np.uint8]]) -> None:
+        """Copies one picture per camera."""
+        if self._count == 0:
+            self._frames = [np.empty((_GROWTH, *frame.shape), dtype=np.uint8) for frame in frames]
+        elif self._count == len(self._frames[0]):
+            for kept in self._frames:  # in place: the system moves large blocks without copying them
+                kept.resize((self._count + _GROWTH, *kept.shape[1:]), refcheck=False)
+        for kept, frame in zip(self._frames, frames, strict=True):
+            kept[self._count] = frame
+        self._count += 1
 
     def views(self) -> list[NDArray[np.uint8]]:
-        """One uint8 `(K, H, W, 3)` per camera, the reset's frame first."""
-        return [np.stack(view) for view in zip(self.first, *self.frames, strict=True)]
+        """One uint8 `(K, H, W, 3)` per camera, the reset's frame first; not a copy."""
+        return [kept[: self._count] for kept in self._frames]
 
 
 def make_pipeline(options: WrapperOptions, tasks: Sequence[str]) -> RewardPipeline:

@@ -82,7 +82,7 @@ def relabel(
     scored = config.is_due(number, last)
     kept = np.concatenate([[True], scored])
     loaded = acquire(model).model if isinstance(model, (str, Mapping)) else model
-    scores = score_views(loaded, [view[kept] for view in views], check_task(task))
+    scores = score_views(loaded, [view if kept.all() else view[kept] for view in views], check_task(task))
     given = config.success_threshold
     threshold = float(loaded.success_threshold if given is None else given)
     return replay(config, threshold, scores, scored, own, truth, config.terminates(last & terminated, truth))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frames import FrameGrabber, FrameSource
+from .checks import read_env_reward
 from .episode_state import RewardConfig
 from .true_success import named_success, read_success
 
@@ -74,7 +75,8 @@ class StepReader:
             info: The environment's info.
 
         Returns:
-            The record, and a copy of the info with `is_success` where the environment tells it.
+            The record, and a copy of the info with the keys that steps have: `env_reward`, here 0.0, and
+            `is_success` where the environment tells it.
 
         Raises:
             RuntimeError: The environment gives no frames.
@@ -82,7 +84,8 @@ class StepReader:
             ValueError: A frame is of a wrong shape.
         """
         self._steps = 0
-        return StepRecord(RESET, self._grabber.grab(observation)), named_success(info)
+        record = StepRecord(RESET, self._grabber.grab(observation))
+        return record, {**named_success(info), "env_reward": record.env_reward}
 
     def step(
         self, observation: Any, reward: Any, terminated: Any, truncated: Any, info: dict[str, Any]
@@ -102,12 +105,12 @@ class StepReader:
 
         Raises:
             RuntimeError: The rules need `is_success` and the environment does not tell it.
-            TypeError: A frame is of a wrong type.
-            ValueError: A frame is of a wrong shape.
+            TypeError: A frame is of a wrong type, or the reward is not one number.
+            ValueError: A frame is of a wrong shape, or the reward is not finite.
         """
         info = named_success(info)
         success = read_success(info, self._config.needs_truth)
-        env_reward = float(reward)
+        env_reward = read_env_reward(reward)
         info["env_reward"] = env_reward
         terminated = bool(self._config.terminates(bool(terminated), success))
         truncated = bool(truncated)

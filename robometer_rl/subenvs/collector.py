@@ -54,7 +54,7 @@ class VectorStep(NamedTuple):
 def share_frames_in_process(envs: list[gym.Env[Any, Any]]) -> None:
     """Puts a `ShareFrames` around each environment of a list, in place, where it has none."""
     for i, env in enumerate(envs):
-        if not env.has_wrapper_attr("frames_join"):
+        if not env.has_wrapper_attr("robometer_join"):
             envs[i] = ShareFrames(env)
 
 
@@ -72,14 +72,15 @@ class SubEnvCollector:
 
         Raises:
             TypeError: A frame source is of a wrong type, or cannot be sent to a worker.
-            ValueError: A frame source does not exist.
+            ValueError: A frame source does not exist, or a `TimeLimit` stands outside `ShareFrames`.
         """
         self._call = call
         self._options = options
         self._pipeline = make_pipeline(options, tasks)
         self._n = len(self._pipeline.tasks)
         self._shared: SharedFrames | None = None
-        ids: Sequence[str] = call("frames_id")
+        _check_order(call("__str__"))
+        ids: Sequence[str] = call("robometer_id")
         plan = FramePlan(
             rows={name: row for row, name in enumerate(ids)},
             sources=options.sources,
@@ -87,11 +88,12 @@ class SubEnvCollector:
         )
         if crosses:
             _check_picklable(options)
-        joined: Sequence[Joined] = call("frames_join", plan)
+        joined: Sequence[Joined] = call("robometer_join", plan)
         for answer in joined:
             if answer.error is not None:
                 raise answer.error
-        self._worlds = [answer.world if options.world is None else options.world for answer in joined]
+        self.worlds = [answer.world if options.world is None else options.world for answer in joined]
+        """Id of the world of each sub-environment."""
 
     @property
     def model(self) -> RewardModel:
@@ -140,7 +142,7 @@ class SubEnvCollector:
         self._pipeline.advance(StepBatch.beginning(began), self._shared.views(0))
 
     def _open(self) -> None:
-        shapes = self._call("frames_shapes")
+        shapes = self._call("robometer_shapes")
         if len(set(shapes)) != 1:
             raise ValueError(
                 f"the pictures of the environments differ in shape: {sorted(set(shapes))}; one size is "
@@ -148,12 +150,12 @@ class SubEnvCollector:
             )
         shared = SharedFrames(self._n, shapes[0])
         try:
-            self._call("frames_open", shared)
+            self._call("robometer_open", shared)
         finally:
             shared.unlink()
         self._shared = shared
         if self._options.warns:
-            for world in dict.fromkeys(self._worlds):
+            for world in dict.fromkeys(self.worlds):
                 warn_if_unseen(self._pipeline.model, self._options.spec, world, stacklevel=5)
 
     def after_step(self, ended: NDArray[np.bool_]) -> VectorStep:
@@ -210,6 +212,21 @@ class SubEnvCollector:
     def close(self) -> None:
         """Lets go of the model."""
         self._pipeline.close()
+
+
+def _check_order(descriptions: Sequence[str]) -> None:
+    """Refuses a limit that ends episodes outside of where their last frame is taken.
+
+    Args:
+        descriptions: `str` of each sub-environment, such as `<TimeLimit<ShareFrames<MyEnv>>>`: all that a
+            worker process tells of the wrappers outside `ShareFrames`.
+    """
+    for row, description in enumerate(descriptions):
+        if "TimeLimit" in description.split("<ShareFrames")[0].split("<"):
+            raise ValueError(
+                f"TimeLimit stands outside ShareFrames in sub-environment {row}, {description}: the "
+                "episode's last frame would be lost. Turn them around: ShareFrames(TimeLimit(env, ...))"
+            )
 
 
 def _check_picklable(options: WrapperOptions) -> None:

@@ -76,14 +76,15 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._begun: StepRecord | None = None
         self._row = -1
 
-    # What the reward wrapper calls, by name, through the vector environment.
+    # What the reward wrapper calls, by name, through the vector environment. An environment of somebody else
+    # has no such names, so none of its own is hidden.
 
-    def frames_id(self) -> str:
+    def robometer_id(self) -> str:
         """Returns an id that no other sub-environment has."""
         self._id = self._id or uuid.uuid4().hex
         return self._id
 
-    def frames_join(self, plan: FramePlan) -> Joined:
+    def robometer_join(self, plan: FramePlan) -> Joined:
         """Follows a plan from the next reset on.
 
         Args:
@@ -100,13 +101,13 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
         self._row, self._shared, self._begun = plan.rows[self._id], None, None
         return Joined(world)
 
-    def frames_shapes(self) -> tuple[tuple[int, ...], ...]:
+    def robometer_shapes(self) -> tuple[tuple[int, ...], ...]:
         """Returns the shape of the first picture, per camera, once there was a reset."""
         assert self._begun is not None
         assert self._begun.frames is not None
         return tuple(frame.shape for frame in self._begun.frames)
 
-    def frames_open(self, shared: SharedFrames) -> None:
+    def robometer_open(self, shared: SharedFrames) -> None:
         """Leaves steps and resets in shared memory from now on, the last reset at once.
 
         Args:

@@ -1,18 +1,21 @@
-"""What every wrapper tells about its reward."""
+"""What every wrapper tells about its reward, under the one name `robometer`."""
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+import inspect
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from robometer_rl.rewards.protocol import RewardModel
 
+from ..frames import FrameSource
 from ..scoring.episode_state import RewardConfig
 from ..scoring.options import WrapperOptions
 
-__all__ = ["Rewarded"]
+__all__ = ["LearnedReward", "Rewarded"]
 
 
-class _Scores(Protocol):
+class _Scoring(Protocol):
     """A `RewardPipeline` or a `SubEnvCollector`."""
 
     @property
@@ -26,36 +29,92 @@ class _Scores(Protocol):
         ...
 
 
-R = TypeVar("R", bound="_Scores | None")
+class LearnedReward:
+    """All that decides the reward of a wrapped environment, for reports and for whoever pays it again."""
 
+    def __init__(
+        self,
+        options: WrapperOptions,
+        tasks: Sequence[str],
+        worlds: Sequence[str],
+        scoring: _Scoring | None,
+    ) -> None:
+        """Takes what the wrapper knows; nothing is loaded.
 
-class Rewarded(Generic[R]):
-    """Properties that the three wrappers share; R is what scores for the wrapper."""
-
-    _wrapper_options: WrapperOptions
-    _scoring: R
+        Args:
+            options: The wrapper's options.
+            tasks: One sentence per environment.
+            worlds: Id of the world of each environment.
+            scoring: What scores for the wrapper; None where it passes the environment's own reward on.
+        """
+        self._options = options
+        self._scoring = scoring
+        self.tasks = tuple(tasks)
+        """The sentence that the episodes of each environment are scored against."""
+        self.worlds = tuple(worlds)
+        """Id of the world of each environment, as the checkpoint's `trained_worlds` spells it."""
 
     @property
     def config(self) -> RewardConfig:
-        """The rules by which scores become reward and termination."""
-        return self._wrapper_options.config
+        """The rules by which scores become reward and termination; `gamma` is `config.shaping.gamma`."""
+        return self._options.config
 
     @property
-    def reward_model(self) -> RewardModel:
+    def parameters(self) -> dict[str, Any]:
+        """Every argument of the wrapper, the defaults too, as values that JSON can hold.
+
+        `tasks` is a list with one sentence per environment; a frame source that is a function is named
+        `"module:function"`.
+        """
+        options = self._options.as_dict()
+        sources = options["frames"]
+        options["frames"] = (
+            [_source_name(source) for source in sources]
+            if isinstance(sources, list)
+            else _source_name(sources)
+        )
+        return {"model": self._options.spec, "tasks": list(self.tasks), **options}
+
+    @property
+    def ground_truth(self) -> dict[str, float | bool]:
+        """Every way by which ground truth can reach the agent; all 0 or False by default."""
+        told = self.config.ground_truth
+        return told if self._scoring is not None else {**dict.fromkeys(told, False), "env_weight": 1.0}
+
+    @property
+    def model(self) -> RewardModel:
         """The model, loaded now if it was not."""
-        return self._scores().model
+        return self._required().model
 
     @property
     def success_threshold(self) -> float:
         """The success score from which a step counts as done: the option, else the checkpoint's own."""
-        return self._scores().success_threshold
+        return self._required().success_threshold
+
+    def _required(self) -> _Scoring:
+        if self._scoring is None:
+            raise RuntimeError('mode="off" has no reward model')
+        return self._scoring
+
+
+def _source_name(source: FrameSource) -> str:
+    if isinstance(source, str):
+        return source
+    named = source if inspect.isroutine(source) or inspect.isclass(source) else type(source)
+    return f"{named.__module__}:{named.__qualname__}"
+
+
+class Rewarded:
+    """The public names of the three wrappers, two in all: others would hide the environment's own."""
+
+    _robometer: LearnedReward
+
+    @property
+    def robometer(self) -> LearnedReward:
+        """The rules, the tasks, the model and everything else that decides the reward."""
+        return self._robometer
 
     @property
     def ground_truth(self) -> dict[str, float | bool]:
         """Every way by which ground truth can reach the agent, for reports; all 0 or False by default."""
-        return self.config.ground_truth
-
-    def _scores(self) -> _Scores:
-        if self._scoring is None:
-            raise RuntimeError('mode="off" has no reward model')
-        return self._scoring
+        return self._robometer.ground_truth

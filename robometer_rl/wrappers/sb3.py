@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
-from ..scoring.options import RewardOptions, check_tasks, read_options
+from ..scoring.options import RewardOptions, WrapperOptions, check_tasks, read_options
 from ..subenvs.collector import SubEnvCollector, VectorStep, share_frames_in_process
 from ..subenvs.workers import Workers
-from .base import Rewarded
+from .base import LearnedReward, Rewarded
 
 try:
     from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
@@ -28,7 +28,7 @@ VecMode = Literal["on", "off"]
 """`on`: learned rewards. `off`: nothing is touched, for an evaluation environment of the same depth."""
 
 
-class VecRobometerReward(Rewarded[SubEnvCollector | None], VecEnvWrapper):
+class VecRobometerReward(Rewarded, VecEnvWrapper):
     """Scores the frames of all environments in one forward and makes the scores their rewards.
 
     The twin of `RobometerReward` for SB3: same options, same numbers. Each dict of `infos` gains
@@ -65,8 +65,8 @@ class VecRobometerReward(Rewarded[SubEnvCollector | None], VecEnvWrapper):
 
         Raises:
             TypeError: Not a vector environment of SB3, an unknown option, or one of a wrong type.
-            ValueError: An option is outside its range, a `VecNormalize` stands inside, or environments in
-                worker processes are not wrapped by `ShareFrames`.
+            ValueError: An option is outside its range, a `VecNormalize` stands inside, environments in worker
+                processes are not wrapped by `ShareFrames`, or a `TimeLimit` stands outside it.
         """
         if not isinstance(venv, VecEnv):
             raise TypeError(_wrong_env(venv))
@@ -81,34 +81,29 @@ class VecRobometerReward(Rewarded[SubEnvCollector | None], VecEnvWrapper):
         sentences = check_tasks(tasks, venv.num_envs)
         checked = read_options(model, options)
         super().__init__(venv)
-        self.mode = mode
-        """Whether rewards are learned (`on`) or the environment's own (`off`)."""
-        self.instructions = sentences
-        """The sentence of each environment."""
-        self._wrapper_options = checked
         base: Any = venv.unwrapped
         self._workers = Workers(base)
         self._scoring: SubEnvCollector | None = None
         if mode == "on":
-            self._scoring = self._join(base)
+            self._scoring = self._join(base, checked, sentences)
+        worlds = () if self._scoring is None else self._scoring.worlds
+        self._robometer = LearnedReward(checked, sentences, worlds, self._scoring)
 
-    def _join(self, base: Any) -> SubEnvCollector:
-        if self.config.terminate_on_success and base is not self.venv:
+    def _join(self, base: Any, options: WrapperOptions, tasks: Sequence[str]) -> SubEnvCollector:
+        if options.config.terminate_on_success and base is not self.venv:
             raise ValueError(
                 f"terminate_on_success restarts episodes itself, which {type(self.venv).__name__} inside "
                 f"would not notice: put VecRobometerReward directly around {type(base).__name__}"
             )
         if len(self._workers) == 0 and isinstance(getattr(base, "envs", None), list):
             share_frames_in_process(base.envs)
-        if not base.has_attr("frames_join"):
+        if not base.has_attr("robometer_join"):
             raise ValueError(
                 f"the environments of this {type(base).__name__} must be wrapped by ShareFrames, which takes "
                 "the frames where they are drawn: make_vec_env(..., wrapper_class=ShareFrames, "
                 "vec_env_cls=SubprocVecEnv)"
             )
-        return SubEnvCollector(
-            base.env_method, self.instructions, self._wrapper_options, crosses=len(self._workers) > 0
-        )
+        return SubEnvCollector(base.env_method, tasks, options, crosses=len(self._workers) > 0)
 
     def reset(self) -> Any:
         """Starts episodes and scores their first frames; `reset_infos` holds the scores.
@@ -204,7 +199,7 @@ class VecRobometerReward(Rewarded[SubEnvCollector | None], VecEnvWrapper):
         Raises:
             ValueError: Hindsight experience replay asks for rewards.
         """
-        if method_name == "compute_reward" and self.mode == "on":
+        if method_name == "compute_reward" and self._scoring is not None:
             raise ValueError(
                 "HerReplayBuffer computes rewards of relabelled goals with the environment's own "
                 "compute_reward: the learned reward would be replaced by it in silence. Use another replay "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,21 +10,22 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.utils import RecordConstructorArgs
+from gymnasium.wrappers import Autoreset
 
 from ..frames import FrameSource
 from ..scoring.checks import check_task
 from ..scoring.episode_state import Fill, StepOutcome
 from ..scoring.options import RewardOptions, Score, read_options
-from ..scoring.pipeline import RewardPipeline, StepBatch, make_pipeline
+from ..scoring.pipeline import StepBatch, make_pipeline
 from ..scoring.shaping import Mode
 from ..scoring.step_reader import StepReader, StepRecord
 from ..scoring.unseen_world import warn_if_unseen, world_of
-from .base import Rewarded
+from .base import LearnedReward, Rewarded
 
 __all__ = ["RobometerReward"]
 
 
-class RobometerReward(Rewarded[RewardPipeline], gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+class RobometerReward(Rewarded, gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """Scores the frames of an environment with a reward model and makes the scores its reward.
 
     Observations and actions pass untouched. `info` gains, at every step, `env_reward` (the environment's
@@ -104,8 +106,8 @@ class RobometerReward(Rewarded[RewardPipeline], gym.Wrapper[Any, Any, Any, Any],
         Raises:
             TypeError: The task or the world is not a string, the model is not a name or JSON-able dict, or a
                 frame source is of a wrong type.
-            ValueError: The task or the world is empty, no such model or frame source exists, or an option is
-                outside its range.
+            ValueError: The task or the world is empty, no such model or frame source exists, an option is
+                outside its range, or Gymnasium's `Autoreset` stands inside.
         """
         given = locals()  # the options, spelled once: in the signature
         task = check_task(task)
@@ -115,11 +117,14 @@ class RobometerReward(Rewarded[RewardPipeline], gym.Wrapper[Any, Any, Any, Any],
             self, _disable_deepcopy=True, task=task, model=checked.spec, **checked.as_dict()
         )
         gym.Wrapper.__init__(self, env)
-        self.instruction = task
-        """The sentence that episodes are scored against."""
-        self._wrapper_options = checked
+        _check_order(env)
         self._reader = StepReader(env, checked.sources, checked.config)
         self._scoring = make_pipeline(checked, [task])
+        world = world_of(env) if checked.world is None else checked.world
+        self._robometer = LearnedReward(checked, [task], [world], self._scoring)
+        self._spec, self._warns = checked.spec, checked.warns
+        # Only episodes that are scored at their end need one; None elsewhere, and once there was an end.
+        self._unended: int | None = 0 if checked.score == "episode_end" else None
         self._running = False
 
     def reset(
@@ -140,10 +145,13 @@ class RobometerReward(Rewarded[RewardPipeline], gym.Wrapper[Any, Any, Any, Any],
             ValueError: A frame is of a wrong shape, or the model's checkpoint is damaged.
         """
         self._running = False
+        if self._unended:
+            warnings.warn(_never_ends(self._unended), stacklevel=2)
+            self._unended = None
         observation, info = self.env.reset(seed=seed, options=options)
         record, info = self._reader.reset(observation, info)
-        if self._wrapper_options.warns:
-            warn_if_unseen(self._scoring.model, self._wrapper_options.spec, self.world)
+        if self._warns:
+            warn_if_unseen(self._scoring.model, self._spec, self._robometer.worlds[0])
         self._advance(record)
         self._running = True
         return observation, self._add_scores(info)
@@ -163,21 +171,21 @@ class RobometerReward(Rewarded[RewardPipeline], gym.Wrapper[Any, Any, Any, Any],
             ValueError: A frame is of a wrong shape, or the reward is not finite.
         """
         if not self._running:
-            raise ResetNeeded("the episode is over or never began: call reset() before step()")
+            raise ResetNeeded(
+                "the episode is over or never began: call reset() before step(). What restarts episodes by "
+                "itself must stand outside, Autoreset(RobometerReward(env, ...))"
+            )
         observation, env_reward, terminated, truncated, info = self.env.step(action)
         record, info = self._reader.step(observation, env_reward, terminated, truncated, info)
         outcome = self._advance(record)
         ended = bool(outcome.terminated[0])
         self._running = not (ended or record.truncated)
+        if self._unended is not None:
+            self._unended = self._unended + 1 if self._running else None
         self._add_scores(info)
         for episode in self._scoring.finished.values():
             info["robometer/rewards"] = episode.reward.astype(np.float32)
         return observation, float(outcome.reward[0]), ended, record.truncated, info
-
-    @property
-    def world(self) -> str:
-        """Id of the world: the option, else its task's id, else its spec's, else its class name."""
-        return world_of(self.env) if self._wrapper_options.world is None else self._wrapper_options.world
 
     def close(self) -> None:
         """Lets go of the model and closes the environment; a second call does nothing more."""
@@ -193,3 +201,22 @@ class RobometerReward(Rewarded[RewardPipeline], gym.Wrapper[Any, Any, Any, Any],
         info["robometer/progress"] = float(self._scoring.progress[0])
         info["robometer/success"] = float(self._scoring.success[0])
         return info
+
+
+def _check_order(env: gym.Env[Any, Any]) -> None:
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, Autoreset):
+            raise ValueError(
+                "Autoreset inside RobometerReward restarts an episode that is over here, and its first frame "
+                "is never scored as one. Turn them around: Autoreset(RobometerReward(env, ...))"
+            )
+        env = env.env
+
+
+def _never_ends(steps: int) -> str:
+    return (
+        f"an episode was reset after {steps} steps, before it ended inside RobometerReward, so its rewards "
+        "stay NaN: score='episode_end' pays when an episode ends. If a TimeLimit outside ends it, turn them "
+        "around: "
+        f"RobometerReward(TimeLimit(env, max_episode_steps={steps}), ..., score='episode_end')"
+    )

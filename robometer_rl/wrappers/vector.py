@@ -17,19 +17,19 @@ from typing_extensions import Unpack
 from ..scoring.options import RewardOptions, check_tasks, read_options
 from ..subenvs.collector import SubEnvCollector, VectorStep, share_frames_in_process
 from ..subenvs.workers import Workers
-from .base import Rewarded
+from .base import LearnedReward, Rewarded
 
 __all__ = ["RobometerVectorReward"]
 
 Step = tuple[Any, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]
 
 
-class RobometerVectorReward(Rewarded[SubEnvCollector], VectorWrapper[Any, Any, Any, Any, Any]):
+class RobometerVectorReward(Rewarded, VectorWrapper[Any, Any, Any, Any, Any]):
     """Scores the frames of all sub-environments in one forward and makes the scores their rewards.
 
     The vector twin of `RobometerReward`: same options, same numbers. `infos` gains `robometer/progress` and
-    `robometer/success` (of the frame that belongs to the observation), and `env_reward` where a step was
-    made. How an episode ends follows `metadata["autoreset_mode"]`:
+    `robometer/success` (of the frame that belongs to the observation), and `env_reward` (0.0 where an
+    episode begins instead). How an episode ends follows `metadata["autoreset_mode"]`:
 
     - `NEXT_STEP`: the step that resets pays exactly 0.0, and its frame begins the new episode.
     - `SAME_STEP`: the last step's reward and, in `final_info`, its scores come from the terminal frame.
@@ -61,31 +61,31 @@ class RobometerVectorReward(Rewarded[SubEnvCollector], VectorWrapper[Any, Any, A
             options: Those of `RobometerReward`.
 
         Raises:
-            TypeError: Not a vector environment, an unknown option, or one of a wrong type.
+            TypeError: Not a vector environment, one without sub-environments, an unknown option, or one of a
+                wrong type.
             ValueError: An option is outside its range, the autoreset mode is not told, or sub-environments in
-                worker processes are not wrapped by `ShareFrames`.
+                worker processes are not wrapped by `ShareFrames`, or a `TimeLimit` stands outside it.
         """
         if not isinstance(env, VectorEnv):
             raise TypeError(_wrong_env(env))
         sentences = check_tasks(tasks, env.num_envs)
         checked = read_options(model, options)
         super().__init__(env)
-        self.autoreset_mode = _autoreset_mode(env)
-        """How episodes are restarted, read from the metadata."""
-        self.instructions = sentences
-        """The sentence of each sub-environment."""
-        self._wrapper_options = checked
+        self._autoreset_mode = _autoreset_mode(env)
         base: Any = env.unwrapped
         self._workers = Workers(base)
+        if not callable(getattr(base, "call", None)):
+            raise TypeError(_no_sub_environments(base))
         if len(self._workers) == 0 and isinstance(getattr(base, "envs", None), list):
             share_frames_in_process(base.envs)
-        if not all(base.call("has_wrapper_attr", "frames_join")):
+        if not all(base.call("has_wrapper_attr", "robometer_join")):
             raise ValueError(
                 f"the sub-environments of this {type(base).__name__} must be wrapped by ShareFrames, which "
                 "takes the frames where they are drawn: AsyncVectorEnv([lambda: ShareFrames(make_my_env()), "
                 "...])"
             )
         self._scoring = SubEnvCollector(base.call, sentences, checked, crosses=len(self._workers) > 0)
+        self._robometer = LearnedReward(checked, sentences, self._scoring.worlds, self._scoring)
         self._ready = np.zeros(env.num_envs, dtype=np.bool_)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -145,7 +145,7 @@ class RobometerVectorReward(Rewarded[SubEnvCollector], VectorWrapper[Any, Any, A
             observations, infos = self._end_early(observations, infos, step)
         self._add_scores(infos, np.ones(self.num_envs, dtype=np.bool_))
         terminations = terminations | step.terminated
-        if self.autoreset_mode is AutoresetMode.DISABLED:
+        if self._autoreset_mode is AutoresetMode.DISABLED:
             self._ready = ~(terminations | truncations)
         return observations, step.reward, terminations, truncations, infos
 
@@ -174,9 +174,9 @@ class RobometerVectorReward(Rewarded[SubEnvCollector], VectorWrapper[Any, Any, A
     ) -> tuple[Any, dict[str, Any]]:
         """Restarts the episodes that predicted success ended, as the autoreset mode does with others."""
         early = step.ended_early
-        if self.autoreset_mode is AutoresetMode.NEXT_STEP:
+        if self._autoreset_mode is AutoresetMode.NEXT_STEP:
             self._scoring.reset_at_next_step(early)
-        if self.autoreset_mode is not AutoresetMode.SAME_STEP:
+        if self._autoreset_mode is not AutoresetMode.SAME_STEP:
             return observations, infos
         finals = {
             int(row): deepcopy(list(iterate(self.observation_space, observations))[row])
@@ -230,6 +230,15 @@ def _autoreset_mode(env: VectorEnv[Any, Any, Any]) -> AutoresetMode:
             f"set it to one of {', '.join(f'AutoresetMode.{known.name}' for known in AutoresetMode)}"
         )
     return mode
+
+
+def _no_sub_environments(base: VectorEnv[Any, Any, Any]) -> str:
+    return (
+        f"{type(base).__name__} has no sub-environments that can be called, and the reward takes the last "
+        "frame of an episode inside them, before it is reset. Put the same task together from single "
+        "environments, SyncVectorEnv([make_my_env] * n) or AsyncVectorEnv, or collect the frames of whole "
+        "episodes yourself and score them with robometer_rl.relabel(frames, task)"
+    )
 
 
 def _wrong_env(env: object) -> str:

@@ -111,8 +111,8 @@ def test_the_learned_reward_by_one_option(env_id: str) -> None:
     )
     wrapper = env.env.env  # inside OrderEnforcing and PassiveEnvChecker
     assert isinstance(wrapper, RobometerReward)
-    assert wrapper.instruction == env.unwrapped.task.sentence
-    assert wrapper.world == env.unwrapped.task.id
+    assert wrapper.robometer.tasks[0] == env.unwrapped.task.sentence
+    assert wrapper.robometer.worlds[0] == env.unwrapped.task.id
     env.reset(seed=0)
     env.action_space.seed(0)
     rows = [env.step(env.action_space.sample()) for _ in range(4)]

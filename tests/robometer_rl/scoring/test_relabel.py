@@ -136,7 +136,8 @@ def test_an_episode_that_was_cut_short_by_a_reset_is_forgotten() -> None:
     )
     env.reset(seed=0)
     play(env, 1)
-    env.reset()
+    with pytest.warns(UserWarning, match="reset after 1 steps"):
+        env.reset()
     assert play(env)[-1][3]["robometer/rewards"] == pytest.approx([0.1, 0.2])
 
 

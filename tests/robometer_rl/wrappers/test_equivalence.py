@@ -79,7 +79,7 @@ def play_vector(envs: RobometerVectorReward, seed: int) -> list[list[Moment]]:
                     float(final["robometer/progress"][i]) if known else None,
                 )
             )
-        if envs.autoreset_mode is AutoresetMode.DISABLED and over.any():
+        if envs.metadata["autoreset_mode"] is AutoresetMode.DISABLED and over.any():
             options = {"reset_mask": over}
             envs.reset(options=options)
             assert list(options) == ["reset_mask"]

@@ -162,7 +162,7 @@ def test_mode_off_touches_nothing() -> None:
         assert (ours[1] == theirs[1]).all()
         assert [sorted(info) for info in ours[3]] == [sorted(info) for info in theirs[3]]
     with pytest.raises(RuntimeError, match="no reward model"):
-        _ = venv.reward_model
+        _ = venv.robometer.model
 
 
 # Wrong environments.

@@ -45,7 +45,9 @@ def test_potential_is_zero_on_termination_not_on_truncation() -> None:
 def test_types_and_info_of_every_step() -> None:
     env = make({"horizon": 3, "pace": 10, "success_at": 3})
     _, info = env.reset(seed=0)
-    assert info == pytest.approx({"is_success": False, "robometer/progress": 0.0, "robometer/success": 0.1})
+    assert info == pytest.approx(
+        {"env_reward": 0.0, "is_success": False, "robometer/progress": 0.0, "robometer/success": 0.1}
+    )
     for number, (reward, terminated, truncated, info) in enumerate(play(env), start=1):
         assert [type(x) for x in (reward, terminated, truncated)] == [float, bool, bool]
         assert {key: type(value) for key, value in info.items()} == {

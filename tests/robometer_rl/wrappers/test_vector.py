@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
-from gymnasium.wrappers import TimeLimit
 from robometer_test_fakes import ACTION, MODEL, SENTENCE, FakeEnv, FakeStream
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -41,7 +40,7 @@ def test_the_reset_step_of_next_step_pays_exactly_zero_and_begins_the_episode() 
     assert rewards[0] == 0.0
     assert rewards[1] == pytest.approx(0.2 + 0.1 + 5.0 + 12.0)
     assert infos["robometer/progress"][0] == 0.0  # the new episode's first frame
-    assert infos["_env_reward"].tolist() == [False, True]
+    assert infos["env_reward"].tolist() == [0.0, 12.0]
 
 
 def test_same_step_scores_the_terminal_frame_and_says_so_in_final_info() -> None:
@@ -190,8 +189,16 @@ def test_a_picture_that_changes_its_size_is_refused() -> None:
         step(envs)
 
 
-def test_a_limit_outside_share_frames_is_refused_when_it_ends_an_episode() -> None:
-    inner = SyncVectorEnv([lambda: TimeLimit(ShareFrames(FakeEnv()), 2)])
+class EndsEarly(gym.Wrapper[Any, Any, Any, Any]):
+    """Ends every episode at its second step, by a rule of its own."""
+
+    def step(self, action: Any) -> Any:
+        observation, reward, terminated, _, info = self.env.step(action)
+        return observation, reward, terminated, self.env.unwrapped.steps == 2, info  # type: ignore[attr-defined]
+
+
+def test_an_end_outside_share_frames_is_refused_when_it_comes() -> None:
+    inner = SyncVectorEnv([lambda: EndsEarly(ShareFrames(FakeEnv()))])
     envs = RobometerVectorReward(inner, SENTENCE, MODEL)
     envs.reset()
     step(envs)
@@ -315,3 +322,17 @@ def test_async_steps_other_vector_wrappers_too() -> None:
     envs.reset(seed=0)
     assert step(envs)[1] == pytest.approx([0.1, 0.1])
     envs.close()
+
+
+class Batched(gym.vector.VectorEnv[Any, Any, Any]):
+    """Steps all its worlds in one array program: there are no sub-environments to wrap."""
+
+    num_envs = 2
+    single_observation_space = observation_space = gym.spaces.Box(0, 1, (2,))
+    single_action_space = action_space = gym.spaces.Box(0, 1, (2,))
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+
+
+def test_a_vector_environment_without_sub_environments_is_refused_with_the_way_out() -> None:
+    with pytest.raises(TypeError, match=r"Batched has no sub-environments.*SyncVectorEnv.*relabel"):
+        RobometerVectorReward(Batched(), SENTENCE, MODEL)
