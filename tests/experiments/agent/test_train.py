@@ -479,9 +479,9 @@ def test_the_judge_pays_the_reward_that_the_agent_learns_from() -> None:
     learner = unwrap_vec_wrapper(venv, VecRobometerReward)
     assert learner is not None
     assert isinstance(judge, RobometerReward)
-    assert learner.config == judge.config
-    assert judge.config.shaping.gamma == 0.9
-    assert judge.config.score_every == 3
+    assert learner.robometer.parameters == judge.robometer.parameters
+    assert judge.robometer.config.shaping.gamma == 0.9
+    assert judge.robometer.config.score_every == 3
     venv.close()
     judge.close()
 
