@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from robometer_rl.envs.extras import naming_extras
 
@@ -52,6 +52,14 @@ def tier_tau(tiers: ArrayLike, values: ArrayLike) -> float:
     return float((order * found).sum() / pairs) if pairs else float("nan")
 
 
+def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """The values as one row of numbers; NaN has no place in an order."""
+    row = np.asarray(values, dtype=np.float64)
+    if row.ndim != 1 or np.isnan(row).any():
+        raise ValueError(f"{name} should be numbers (N,) without NaN, got {row}")
+    return row
+
+
 def roc_auc(positive: ArrayLike, negative: ArrayLike) -> float:
     """Area under the ROC curve: P(positive > negative) + P(equal) / 2.
 
@@ -61,8 +69,11 @@ def roc_auc(positive: ArrayLike, negative: ArrayLike) -> float:
 
     Returns:
         AUC in [0, 1]; NaN where a side is empty.
+
+    Raises:
+        ValueError: A score is NaN.
     """
-    high, low = np.asarray(positive, dtype=np.float64), np.asarray(negative, dtype=np.float64)
+    high, low = _numbers("positive", positive), _numbers("negative", negative)
     if not len(high) or not len(low):
         return float("nan")
     return float(stats.mannwhitneyu(high, low).statistic / (len(high) * len(low)))
@@ -77,8 +88,13 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
 
     Returns:
         Average precision in [0, 1]; NaN without a positive.
+
+    Raises:
+        ValueError: A score is NaN, or the two differ in length.
     """
-    truth, score = np.asarray(labels, dtype=bool), np.asarray(scores, dtype=np.float64)
+    truth, score = np.asarray(labels, dtype=bool), _numbers("scores", scores)
+    if truth.shape != score.shape:
+        raise ValueError(f"expected two arrays of one shape, got {truth.shape} and {score.shape}")
     if not truth.any():
         return float("nan")
     order = np.argsort(-score, kind="stable")
@@ -99,8 +115,13 @@ def threshold_at_fpr(negative: ArrayLike, rate: float) -> float:
 
     Returns:
         Threshold in (0, 1]; a score counts as done when it is at least the threshold.
+
+    Raises:
+        ValueError: There is no negative, one is NaN, or the rate is out of range.
     """
-    low = np.sort(np.asarray(negative, dtype=np.float64))[::-1]
+    low = np.sort(_numbers("negative", negative))[::-1]
+    if not 0.0 <= rate < 1.0:
+        raise ValueError(f"rate should be from 0 up to, but not, 1, got {rate}")
     if not len(low):
         raise ValueError("a threshold needs at least one negative, got none")
     allowed = int(np.floor(rate * len(low)))
