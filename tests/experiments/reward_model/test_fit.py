@@ -12,16 +12,22 @@ import pytest
 import torch
 from rich.console import Console
 from robometer_test_episodes import LENGTH, TASKS, long_tokenizer, make_episode
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from robometer_rl.envs.tasks import get_task, list_tasks
-from robometer_rl.experiments.episodes import Episode, write_episode
+from robometer_rl.experiments.episodes import Episode, list_episodes, read_episode, write_episode
 from robometer_rl.experiments.reward_model import fit as fitting
 from robometer_rl.experiments.reward_model.calibration import calibrate
 from robometer_rl.experiments.reward_model.fit import FitConfig, fit, learning_rate_at
-from robometer_rl.experiments.reward_model.labels import to_training_episode
-from robometer_rl.rewards import Scores, load_reward_model
+from robometer_rl.experiments.reward_model.labels import progress_labels, to_training_episode
+from robometer_rl.experiments.reward_model.metrics import pearson_r
+from robometer_rl.rewards import RewardModel, Scores, load_reward_model
 from robometer_rl.rewards.compact.checkpoint import load_checkpoint
-from robometer_rl.rewards.training.sampling import TaskText
+from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
+from robometer_rl.rewards.compact.runtime import CompactReward
+from robometer_rl.rewards.training.augment import AugmentConfig
+from robometer_rl.rewards.training.sampling import BatchSampler, TaskText
+from robometer_rl.rewards.training.step import batch_losses
 
 
 def quiet() -> Console:
@@ -73,6 +79,72 @@ def test_fit_writes_a_checkpoint_that_scores(config: FitConfig) -> None:
     assert (training["steps"], training["seed"], training["episodes"]) == (6, 0, 40)
     assert training["started_from"] == {"path": str(config.start), "training": {"seed": 0}}
     assert list((config.out / "tensorboard").iterdir())
+
+
+def fitted(model: RewardModel, root: Path) -> tuple[float, float]:
+    """Of the successes in a folder: correlation of progress with the labels, and their final progress."""
+    voc, final = [], []
+    for path in list_episodes(root, kind="success"):
+        episode = read_episode(path)
+        progress = model.score(episode.frames, get_task(episode.task).sentence).progress
+        voc.append(pearson_r(progress, progress_labels(episode.clock, episode.success)))
+        final.append(float(progress[-1]))
+    return float(np.mean(voc)), float(np.mean(final))
+
+
+def test_a_short_fit_fits_its_own_training_set(config: FitConfig) -> None:
+    """What is saved is an average, in which the weights that the run began with must not be left."""
+    easy = replace(config.sampling, wrong_sentence=0.0, inverse=0.0, pair_different=0.0)
+    views = AugmentConfig(brightness=0.0)  # by which these episodes tell their progress
+    short = replace(config, steps=100, warmup=5, learning_rate=5e-3, sampling=easy, augment=views)
+    saved = load_checkpoint(fit(replace(short, evaluate_every=1000), "", quiet()))
+    last = CompactRewardNetwork(saved.network.config)
+    last.load_state_dict(torch.load(config.out / "state.pt", weights_only=True)["network"], strict=True)
+    voc, final = fitted(CompactReward(saved), config.data)
+    voc_last, final_last = fitted(CompactReward(replace(saved, network=last.eval())), config.data)
+    assert voc_last > 0.85
+    assert final_last > 0.8
+    assert voc > voc_last - 0.03
+    assert final > final_last - 0.05
+
+
+def test_the_average_warms_up() -> None:
+    """Decays 1/10, 2/11, 3/12 by hand, then never above the largest."""
+    average, weights = torch.zeros(1), torch.ones(1)
+    update = fitting._warmed_average(0.998)
+    left = 1.0
+    for step, decay in enumerate((1 / 10, 2 / 11, 3 / 12)):
+        update([average], [weights], step)
+        left *= decay
+        assert average.item() == pytest.approx(1 - left)
+    average.zero_()
+    update([average], [weights], torch.tensor(10**6))
+    assert average.item() == pytest.approx(0.002)
+    fitting._warmed_average(0.0)([average], [weights], 5)
+    assert average.item() == 1.0
+
+
+def logged(run: Path, tag: str) -> list[tuple[int, float]]:
+    """Steps and values of a scalar in TensorBoard's files."""
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    return [(event.step, event.value) for event in events.Scalars(tag)]
+
+
+def test_the_losses_shown_are_those_of_the_weights_that_are_saved(config: FitConfig) -> None:
+    views = AugmentConfig(brightness=0.0)
+    slow = replace(config, steps=40, warmup=5, learning_rate=5e-3, augment=views, evaluate_every=1000)
+    fit(slow, "", quiet())
+    shown = dict(logged(slow.out, "loss/progress"))
+    assert list(shown) == [20, 40]
+    run = fitting._Run(slow)
+    assert run.resume()
+    episodes, texts = fitting._load(slow, run, quiet())
+    batch = BatchSampler(episodes, texts, slow.sampling).draw(np.random.default_rng([slow.seed, 39]))
+    of_saved = batch_losses(
+        run.averaged(), run.tokenizer, batch, views, slow.noise, torch.Generator().manual_seed(40)
+    )
+    assert shown[40] == pytest.approx(of_saved.progress.item(), rel=1e-4)
+    assert dict(logged(slow.out, "loss_while_learning/progress"))[40] != pytest.approx(shown[40], rel=1e-3)
 
 
 def test_without_preference_its_head_stays_as_it_was_and_the_others_learn(config: FitConfig) -> None:
