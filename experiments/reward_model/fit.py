@@ -284,12 +284,14 @@ class _Run:
             Value per term.
         """
         average = self.average.module
+        assert isinstance(average, CompactRewardNetwork)
+        average.eval()
         for kept, now in zip(average.buffers(), self.network.buffers(), strict=True):
             kept.copy_(now)
         views = torch.Generator().manual_seed(self.step)  # the run's own generator must not notice
         with torch.no_grad():
             losses = batch_losses(
-                average.eval(),
+                average,
                 self.tokenizer,
                 batch,
                 self.config.augment,
