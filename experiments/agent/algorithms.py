@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from gymnasium.spaces import flatdim
 
 from robometer_rl.envs.extras import naming_extras
 from robometer_rl.envs.tasks import get_task
 
 from ..common.files import write_json, write_whole
+from ..common.parsing import parse_yaml
 from ..common.seeds import training_seed
 from .evaluation import Normalise
 from .run import RunConfig, RunFolder
@@ -57,17 +57,37 @@ def hyperparameters(config: RunConfig) -> dict[str, Any]:
         Keyword arguments of the learner, and `normalize`, keyword arguments of `VecNormalize` or None.
 
     Raises:
-        ValueError: An override has a name that the YAML does not.
+        ValueError: An override has a name that the YAML does not have, or another type than its value there.
     """
     text = (resources.files(__package__) / "hyperparameters" / f"{config.algo}.yaml").read_text()
-    table: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    table: dict[str, dict[str, Any]] = parse_yaml(text)
     values = {"normalize": None, **table["default"], **table[get_task(config.env).suite]}
-    for name in config.hyperparameters:
+    for name, value in config.hyperparameters.items():
         if name not in values:
             raise ValueError(
                 f"overrides: {name!r} is not in {config.algo}.yaml; choose from {', '.join(values)}"
             )
+        fits, kind = _type_of(values[name])
+        if not fits(value):
+            raise ValueError(
+                f"overrides: {name}={value!r} should be {kind}; {config.algo}.yaml has {values[name]!r}"
+            )
     return {**values, **config.hyperparameters}
+
+
+def _type_of(default: Any) -> tuple[Callable[[Any], bool], str]:
+    """What may stand in place of a value of the YAML: a test, and the same in words."""
+    if isinstance(default, bool):
+        return lambda value: isinstance(value, bool), "true or false"
+    if isinstance(default, int):
+        return lambda value: type(value) is int, "a whole number"
+    if isinstance(default, float):
+        return lambda value: type(value) in (int, float), "a number"
+    if isinstance(default, str):  # "auto" may become a number
+        return lambda value: type(value) in (str, int, float), "text or a number"
+    if isinstance(default, dict):
+        return lambda value: value is None or isinstance(value, dict), "a mapping or null"
+    return lambda value: True, "anything"  # null says nothing of the type; who uses the value checks it
 
 
 def split_normalize(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:

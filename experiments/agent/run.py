@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from robometer_rl.envs.tasks import get_task
 from robometer_rl.scoring.shaping import Mode
 
+from ..common.parsing import parse_json, refuse_numbers_as_text
 from ..common.seeds import EVALUATION, MAX_ENVS, MAX_SEED
 
 __all__ = [
@@ -131,14 +132,20 @@ class RunConfig:
             )
         if not isinstance(self.hyperparameters, dict):
             raise ValueError(f"overrides={self.overrides!r} must be a JSON object: '{{\"gamma\": 0.99}}'")
+        try:
+            refuse_numbers_as_text(self.hyperparameters)
+        except ValueError as error:
+            raise ValueError(f"overrides: {error}") from error
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
         """The overrides as a dict."""
         try:
-            return json.loads(self.overrides)
+            return parse_json(self.overrides)
         except json.JSONDecodeError as error:
             raise ValueError(f"overrides={self.overrides!r} is not JSON: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"overrides: {error}") from error
 
     @property
     def reward_model(self) -> str:

@@ -2,6 +2,7 @@
 
 The runs are the product of all lists. Seeds turn slowest, so that every question has an answer by one seed
 before any has two; the other keys turn in the order of the file, the last one fastest.
+Numbers and booleans are those of YAML 1.2, see `common.parsing`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from robometer_rl.envs.tasks import TASKS
 
 from ..agent.run import RunConfig, config_from_dict
+from ..common.parsing import parse_yaml
 
 __all__ = ["Sweep", "find_sweep", "read_sweep", "run_words"]
 
@@ -39,21 +39,6 @@ class Sweep:
     """The runs, in the order in which they start."""
 
 
-class _StrictLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
-    """A safe loader that refuses a key that stands twice: YAML itself keeps the last and says nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
 def find_sweep(file: Path) -> Path:
     """Finds a sweep file: a path, or the name of one that is packaged.
 
@@ -64,15 +49,21 @@ def find_sweep(file: Path) -> Path:
         The file's path.
 
     Raises:
-        FileNotFoundError: There is neither; the message lists the packaged ones.
+        FileNotFoundError: There is neither; the message names the nearest and lists the packaged ones.
     """
-    packaged = _PACKAGED / f"{file}.yaml"
+    names = sorted(path.stem for path in _PACKAGED.glob("*.yaml"))
     if file.is_file():
         return file
-    if len(file.parts) == 1 and packaged.is_file():
-        return packaged
-    names = ", ".join(sorted(path.stem for path in _PACKAGED.glob("*.yaml")))
-    raise FileNotFoundError(f"no sweep file {file}; give a path, or the name of a packaged one: {names}")
+    if str(file) in names:
+        return _PACKAGED / f"{file}.yaml"
+    there = {path.name: str(path) for path in file.parent.glob("*.y*ml") if path.is_file()}
+    close = [there[name] for name in get_close_matches(file.name, there, n=3)]
+    if len(file.parts) == 1:
+        close += get_close_matches(file.stem.lower(), names, n=3)
+    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    raise FileNotFoundError(
+        f"no sweep file {file}; {hint}Give a path, or the name of a packaged sweep: {', '.join(names)}"
+    )
 
 
 def read_sweep(file: Path) -> Sweep:
@@ -89,11 +80,11 @@ def read_sweep(file: Path) -> Sweep:
         OSError: The file cannot be read.
     """
     try:
-        values = yaml.load(file.read_text(encoding="utf-8"), _StrictLoader)
+        values = parse_yaml(file.read_text(encoding="utf-8"))
         if not isinstance(values, dict) or not values:
             raise ValueError("it should map fields of a run to values, such as `reward: [robometer, sparse]`")
         return Sweep(_name(values, file), tuple(_runs(values)))
-    except (ValueError, yaml.YAMLError) as error:
+    except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
 
 
@@ -171,24 +162,31 @@ def _product(values: Mapping[str, Any]) -> list[RunConfig]:
 
 def _choices(name: str, value: Any) -> list[Any]:
     """The values of one key, each of the field's type."""
-    choices = [_plain(name, choice) for choice in (value if isinstance(value, list) else [value])]
+    choices = [_typed(name, choice) for choice in (value if isinstance(value, list) else [value])]
     if not choices:
         raise ValueError(f"{name} lists no value")
     for index, choice in enumerate(choices):
         if choice in choices[:index]:
             raise ValueError(f"{name} lists {choice!r} twice")
-        wanted = type(_DEFAULTS[name])
-        if type(choice) is not wanted:
-            kind = {bool: "true or false", int: "a whole number", str: "text"}[wanted]
-            raise ValueError(f"{name}={choice!r} should be {kind}")
     return choices
 
 
-def _plain(name: str, choice: Any) -> Any:
-    """Hyperparameters may stand in the file as a mapping; a run has them as JSON."""
+def _typed(name: str, choice: Any) -> Any:
+    """A value, of the field's type: hyperparameters may be a mapping in the file, a run has them as JSON."""
+    wanted = type(_DEFAULTS[name])
     if name == "overrides" and isinstance(choice, dict):
         return json.dumps(choice, sort_keys=True)
-    return choice
+    if wanted is float and type(choice) is int:
+        return float(choice)
+    if type(choice) is wanted:
+        return choice
+    kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[wanted]
+    if name == "overrides":
+        kind = "a mapping, or a JSON object as text"
+    if choice is None:
+        raise ValueError(f"{name} has no value; it should be {kind}")
+    hint = f", such as {choice:.0f}" if wanted is int and type(choice) is float and choice % 1 == 0 else ""
+    raise ValueError(f"{name}={choice!r} should be {kind}{hint}")
 
 
 def _config(values: dict[str, Any]) -> RunConfig:
@@ -197,7 +195,7 @@ def _config(values: dict[str, Any]) -> RunConfig:
     except ValueError as error:
         if values.get("env", _DEFAULTS["env"]) in TASKS:
             raise
-        raise ValueError(f"env: {error}: {', '.join(TASKS)}") from error
+        raise ValueError(f"env: {error}") from error
 
 
 def _matches(config: RunConfig, layer: Mapping[str, Any]) -> bool:

@@ -75,7 +75,7 @@ class SweepConfig:
             ValueError: An option is out of range, or belongs elsewhere.
         """
         for name, least in (("workers", 0), ("retries", 0), ("cpus", 1), ("gpus", 0), ("grace", 0)):
-            if getattr(self, name) < least:
+            if not getattr(self, name) >= least:  # NaN is not
                 raise ValueError(f"{name} should be at least {least}, got {getattr(self, name)}")
         if self.memory_gb is not None and not self.memory_gb > 0:
             raise ValueError(f"memory_gb should be a positive number, got {self.memory_gb}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,3 +73,30 @@ def test_noise_with_other_options_is_refused(options: str, words: str, venv: Vec
 def test_an_unknown_hyperparameter_is_refused() -> None:
     with pytest.raises(ValueError, match=r"'gama' is not in sac.yaml; choose from .*gamma"):
         hyperparameters(replace(PLAIN, overrides='{"gama": 0.9}'))
+
+
+@pytest.mark.parametrize(
+    ("algo", "overrides", "words"),
+    [
+        ("sac", {"batch_size": 64.0}, r"batch_size=64\.0 should be a whole number; sac\.yaml has 128"),
+        ("sac", {"buffer_size": 1e6}, "buffer_size=1000000.0 should be a whole number"),
+        ("sac", {"train_freq": True}, "train_freq=True should be a whole number"),
+        ("sac", {"gamma": True}, "gamma=True should be a number"),
+        ("sac", {"gamma": "high"}, "gamma='high' should be a number"),
+        ("sac", {"gamma": None}, "gamma=None should be a number"),
+        ("sac", {"tau": [0.1]}, r"tau=\[0\.1\] should be a number"),
+        ("sac", {"ent_coef": False}, "ent_coef=False should be text or a number"),
+        ("sac", {"policy_kwargs": 5}, "policy_kwargs=5 should be a mapping or null"),
+        ("ppo", {"n_steps": 0.5}, "n_steps=0.5 should be a whole number.*ppo.yaml"),
+    ],
+)
+def test_a_hyperparameter_of_another_type_is_refused(
+    algo: Any, overrides: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        hyperparameters(replace(PLAIN, algo=algo, overrides=json.dumps(overrides)))
+
+
+def test_hyperparameters_of_the_right_type_are_taken() -> None:
+    wanted = {"gamma": 1, "ent_coef": 0.2, "target_entropy": "auto", "normalize": None, "batch_size": 64}
+    assert hyperparameters(replace(PLAIN, overrides=json.dumps(wanted))).items() >= wanted.items()

@@ -337,6 +337,9 @@ def test_a_full_disk_leaves_the_previous_checkpoint_whole(tmp_path: Path) -> Non
         ({"action_scale": 2.0}, "action_scale=2.0 must be above 0 and at most 1"),
         ({"overrides": "{gamma: 1}"}, "is not JSON"),
         ({"overrides": "[1]"}, "must be a JSON object"),
+        ({"overrides": '{"gamma": NaN}'}, "overrides: gamma=nan should be a finite number"),
+        ({"overrides": '{"gamma": 1, "gamma": 2}'}, "overrides: key 'gamma' stands twice"),
+        ({"overrides": '{"gamma": "0.9"}'}, "overrides: gamma='0.9' is text; write a number"),
     ],
 )
 def test_a_wrong_run_is_refused_before_it_starts(change: dict[str, Any], words: str) -> None:

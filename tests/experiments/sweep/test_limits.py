@@ -53,6 +53,8 @@ def test_a_run_over_its_memory_is_ended_with_that_reason(tmp_path: Path) -> None
         ({"cpus": 0}, "cpus should be at least 1"),
         ({"memory_gb": 0.0}, "memory_gb should be a positive number"),
         ({"memory_gb": float("nan")}, "memory_gb should be a positive number"),
+        ({"grace": float("nan")}, "grace should be at least 0, got nan"),
+        ({"gpus": float("nan")}, "gpus should be at least 0, got nan"),
         ({"gpus": 1.0}, "--engine ray"),
         ({"address": "auto"}, "--engine ray"),
         ({"train": "--device cuda --seed 3"}, "--train has --seed, which is for the sweep file"),
