@@ -48,7 +48,7 @@ setup(
         "robometer_rl.rewards": ["weights/*/*"],
         "robometer_rl.envs": ["*.json"],
         "robometer_rl.experiments.agent": ["hyperparameters/*.yaml"],
-        "robometer_rl.experiments.report": ["*.css", "*.js"],
+        "robometer_rl.experiments.report": ["templates/*"],
         "robometer_rl.experiments.sweep": ["studies/*.yaml"],
     },
     include_package_data=False,

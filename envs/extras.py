@@ -15,9 +15,13 @@ _EXTRA_OF = {
     "mujoco": "metaworld",
     "fast_simplification": "metaworld",
     "h5py": "train",
+    "jinja2": "train",
+    "matplotlib": "train",
+    "ray": "ray",
+    "tensorboard": "train",
+    "yaml": "train",
     "scipy": "train",
     "stable_baselines3": "train",
-    "tensorboard": "train",
 }
 
 

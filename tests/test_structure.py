@@ -307,8 +307,7 @@ def test_the_wheel_holds_every_module_and_data_file(installed: Path) -> None:
     ]
     for pattern in (
         "envs/*.json",
-        "experiments/report/*.css",
-        "experiments/report/*.js",
+        "experiments/report/templates/*",
         "experiments/sweep/studies/*.yaml",
         "experiments/agent/hyperparameters/*.yaml",
     ):

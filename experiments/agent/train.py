@@ -21,7 +21,7 @@ import tyro
 
 from robometer_rl import RobometerReward
 from robometer_rl.arguments import read_arguments
-from robometer_rl.envs.extras import naming_extras
+from robometer_rl.envs.extras import MissingExtraError, naming_extras
 from robometer_rl.errors import InputError, checking_input
 from robometer_rl.rewards import weights_id
 
@@ -185,7 +185,7 @@ def _log(agent: BaseAlgorithm, command: TrainCommand, folder: RunFolder) -> None
         try:
             import wandb
         except ModuleNotFoundError as error:
-            raise ImportError("--wandb needs Weights & Biases: pip install wandb") from error
+            raise MissingExtraError("--wandb needs Weights & Biases: pip install wandb") from error
         # Before the first TensorBoard writer: it mirrors only those that are opened later.
         wandb.init(
             project=command.wandb, id=command.run.run_id, resume="allow", sync_tensorboard=True,

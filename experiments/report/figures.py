@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from robometer_rl.envs.extras import naming_extras
+
 from .bootstrap import Floats, Interval
 from .statistics import THRESHOLDS, Aggregate, Alarm, mean_curve
 from .study import Group, Run, short
@@ -83,12 +85,8 @@ def _bold(order: int) -> dict[str, Any]:
 
 def _figure(width: float, height: float) -> Figure:
     """A figure that belongs to no window and no global state, in inches."""
-    try:
+    with naming_extras():
         from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "matplotlib is not installed; it comes with: pip install 'robometer-rl[train]'"
-        ) from error
     return Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
 
 

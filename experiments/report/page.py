@@ -4,16 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from html import escape
 
 import numpy as np
 
 from .analysis import Analysis
+from .blocks import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Commands,
+    Definitions,
+    Figure,
+    Film,
+    Heading,
+    Pair,
+    Paragraph,
+    Section,
+    Table,
+    number,
+    share,
+)
 from .figures import colour_of
-from .html import Cell, Column, Raw, commands, figure, number, page, share, table, video
+from .html import page
 from .statistics import Aggregate
 from .study import Group, short
-from .tables import alarm_table, head_table, run_table
+from .tables import alarm_table, head_errors_blocks, run_table
 from .text import (
     ALARM_RULE,
     GLOSSARY,
@@ -53,61 +69,44 @@ def render(found: Analysis, pictures: Pictures, clips: Clips, command: str, toda
         One HTML file that needs no other.
     """
     sections = [
-        ("results", "Results", _results(found, pictures)),
-        ("tasks", "Task by task", _tasks(found, pictures)),
-        ("alarm", "Learned return against true success", _alarm(found, pictures)),
-        ("head", "Errors of the success head", _head(found)),
-        ("videos", "Videos", _videos(found, clips)),
-        ("cost", "Cost", _cost(found)),
-        ("runs", "Every run", _runs(found)),
-        ("repeat", "How to repeat it", _repeat(found, command)),
-        ("glossary", "What the words mean", _glossary()),
-        ("caveats", "Caveats", _caveats(found)),
+        Section("results", "Results", _results(found, pictures)),
+        Section("tasks", "Task by task", _tasks(found, pictures)),
+        Section("alarm", "Learned return against true success", _alarm(found, pictures)),
+        Section(
+            "head", "Errors of the success head", head_errors_blocks(found) if found.learned_runs else ()
+        ),
+        Section("videos", "Videos", _videos(found, clips)),
+        Section("cost", "Cost", _cost(found)),
+        Section("runs", "Every run", _runs(found)),
+        Section("repeat", "How to repeat it", _repeat(found, command)),
+        Section("glossary", "What the words mean", [Definitions(GLOSSARY)]),
+        Section("caveats", "Caveats", [Bullets(caveats(found), numbered=True)]),
     ]
-    sections = [section for section in sections if section[2]]
-    links = "".join(f'<li><a href="#{key}">{title}</a></li>' for key, title, _ in sections)
-    parts = [
-        f"<header>\n{_head_of_page(found, pictures, today)}\n</header>",
-        f'<nav aria-label="sections"><ul>{links}</ul></nav>',
-        *(f'<section id="{key}">\n<h2>{title}</h2>\n{html}\n</section>' for key, title, html in sections),
-    ]
-    return page(f"Learned reward against true success: {found.study.path.name}", "\n".join(parts))
-
-
-def _paragraph(text: str, css: str = "") -> str:
-    return f"<p{f' class={chr(34)}{css}{chr(34)}' if css else ''}>{escape(text)}</p>"
-
-
-def _list(items: Sequence[str], tag: str = "ul", css: str = "") -> str:
-    rows = "".join(f"<li>{escape(item)}</li>" for item in items)
-    return f"<{tag}{f' class={chr(34)}{css}{chr(34)}' if css else ''}>{rows}</{tag}>"
+    title = f"Learned reward against true success: {found.study.path.name}"
+    return page(title, _head_of_page(found, pictures, today), sections)
 
 
 def _label(group: Group) -> Cell:
     """The name of a group with its colour."""
-    swatch = f'<span class="swatch" style="background:{colour_of(group)}"></span>'
-    return Cell(Raw(swatch + escape(group.label)), group.label)
+    return Cell(group.label, colour=colour_of(group))
 
 
-def _head_of_page(found: Analysis, pictures: Pictures, today: date) -> str:
+def _head_of_page(found: Analysis, pictures: Pictures, today: date) -> list[Block]:
     clean, line = headline_truth(found)
-    findings = _list(_findings(found), css="findings")
-    curve = ""
+    side: list[Block] = [Bullets(_findings(found), css="findings")]
     if "sample_efficiency.png" in pictures:
         caption = (
             "Sample efficiency: IQM of true success over seeds and tasks along training; the bands are 95% "
             "intervals."
         )
-        curve = figure(pictures["sample_efficiency.png"], "True success over environment steps", caption)
-    return "\n".join(
-        [
-            "<h1>Learned reward against true success</h1>",
-            _paragraph(f"{found.study.path.name}, {today.isoformat()}. {measured(found)}"),
-            _paragraph(line, f"verdict {'good' if clean else 'bad'}"),
-            _paragraph(f"Ground truth by group. {truths(found.study.groups)}", "muted"),
-            f'<div class="pair"><div>{findings}</div>{curve}</div>',
-        ]
-    )
+        alt = "True success over environment steps"
+        side.append(Figure(pictures["sample_efficiency.png"], alt, caption))
+    return [
+        Paragraph(f"{found.study.path.name}, {today.isoformat()}. {measured(found)}"),
+        Paragraph(line, "verdict good" if clean else "verdict bad"),
+        Paragraph(f"Ground truth by group. {truths(found.study.groups)}", "muted"),
+        Pair(side),
+    ]
 
 
 def _findings(found: Analysis) -> list[str]:
@@ -137,7 +136,7 @@ def _findings(found: Analysis) -> list[str]:
     return lines
 
 
-def _aggregate_table(aggregates: Sequence[Aggregate], label: str) -> str:
+def _aggregate_table(aggregates: Sequence[Aggregate], label: str) -> Table:
     columns = [
         Column("group"),
         Column("tasks", True),
@@ -145,7 +144,9 @@ def _aggregate_table(aggregates: Sequence[Aggregate], label: str) -> str:
         Column("IQM [95%]", True, "interquartile mean of the final scores"),
         Column("mean [95%]", True, "mean over tasks of the final scores"),
         Column("mean of best", True, "of each run's best evaluation: biased upwards"),
-        Column("mean over training", True, "area under the curve: what is solved sooner has more"),
+        Column(
+            "mean over training", True, "true success averaged over the training steps (area under the curve)"
+        ),
         Column("mean at last step", True, "the task must be done at the very end of the episode"),
     ]
     rows = [
@@ -157,10 +158,10 @@ def _aggregate_table(aggregates: Sequence[Aggregate], label: str) -> str:
         ]
         for one in aggregates
     ]
-    return table(columns, rows, label)
+    return Table(columns, rows, label)
 
 
-def _improvement_table(found: Analysis) -> str:
+def _improvement_table(found: Analysis) -> Table:
     columns = [
         Column("group"),
         Column("against"),
@@ -171,12 +172,12 @@ def _improvement_table(found: Analysis) -> str:
         [Cell(one.better), Cell(one.than), number(one.tasks, 0), share(one.probability)]
         for one in found.improvements
     ]
-    return table(columns, rows, "probability of improvement")
+    return Table(columns, rows, "probability of improvement")
 
 
-def _results(found: Analysis, pictures: Pictures) -> str:
+def _results(found: Analysis, pictures: Pictures) -> list[Block]:
     main, common = found.study.main_tasks, found.study.common_tasks
-    parts = [_aggregate_table(found.aggregates, "true success by group")]
+    blocks: list[Block] = [_aggregate_table(found.aggregates, "true success by group")]
     lacking = [one.group for one in found.aggregates if len(one.tasks) < one.wanted]
     note = f"Over {task_names(main)}."
     if lacking:
@@ -184,32 +185,31 @@ def _results(found: Analysis, pictures: Pictures) -> str:
             f" Not all of these tasks were run for {labels(lacking)}: compare only on the tasks in common."
         )
     note += f" 95% intervals: {found.resamples:,} stratified bootstrap resamples, seed {found.seed}."
-    parts.append(_paragraph(note, "muted"))
+    blocks.append(Paragraph(note, "muted"))
     if found.shared:
-        parts.append(f"<h3>On the {plural(len(common), 'task')} that all groups have</h3>")
-        parts.append(_aggregate_table(found.shared, "true success by group, common tasks"))
-        parts.append(_paragraph(f"Over {task_names(common)}.", "muted"))
+        blocks.append(Heading(f"On the {plural(len(common), 'task')} that all groups have"))
+        blocks.append(_aggregate_table(found.shared, "true success by group, common tasks"))
+        blocks.append(Paragraph(f"Over {task_names(common)}.", "muted"))
     if found.own:
-        parts.append("<h3>Each group on all of its own tasks</h3>")
-        parts.append(_aggregate_table(found.own, "true success by group, own tasks"))
+        blocks.append(Heading("Each group on all of its own tasks"))
+        blocks.append(_aggregate_table(found.own, "true success by group, own tasks"))
     if found.improvements:
-        parts += ["<h3>Probability of improvement</h3>", _improvement_table(found)]
-    intervals = figure(
+        blocks += [Heading("Probability of improvement"), _improvement_table(found)]
+    intervals = Figure(
         pictures["aggregates.png"],
         "IQM and mean of true success by group, with 95% intervals",
         "Final true success by group: estimate and 95% interval, over the tasks of the first table.",
     )
-    profiles = figure(
+    profiles = Figure(
         pictures["profiles.png"],
         "Performance profile by group",
         "Performance profile: share of runs whose final true success lies above each threshold; the bands "
         "are 95% intervals.",
     )
-    parts.append(f'<div class="pair">{intervals}{profiles}</div>')
-    return "\n".join(parts)
+    return [*blocks, Pair([intervals, profiles])]
 
 
-def _tasks(found: Analysis, pictures: Pictures) -> str:
+def _tasks(found: Analysis, pictures: Pictures) -> list[Block]:
     study = found.study
     columns = [Column("task"), *(Column(group.label, True) for group in study.groups)]
     rows = []
@@ -222,63 +222,63 @@ def _tasks(found: Analysis, pictures: Pictures) -> str:
             cells.append(Cell(f"{mean:.2f} ({each})", mean) if finals else number(mean))
         rows.append(cells)
     caption = (
-        "True success over environment steps. Thin: one run; bold: mean of a group's runs. A diamond: the "
-        "run stopped as solved, and its last evaluation is held (dotted)."
+        "True success over environment steps. A thin line is one run, a bold line the mean of a group's "
+        "runs. A diamond marks a run that stopped as solved; its last evaluation is held (dotted)."
     )
-    return "\n".join(
-        [
-            table(columns, rows, "final true success by task and group"),
-            _paragraph("Final true success: mean over seeds, in brackets seed by seed.", "muted"),
-            figure(pictures["tasks.png"], "True success over environment steps by task", caption, wide=True),
-        ]
-    )
+    return [
+        Table(columns, rows, "final true success by task and group"),
+        Paragraph("Final true success: the mean over seeds, and in brackets each seed.", "muted"),
+        Figure(pictures["tasks.png"], "True success over environment steps by task", caption, wide=True),
+    ]
 
 
-def _alarm(found: Analysis, pictures: Pictures) -> str:
+def _alarm(found: Analysis, pictures: Pictures) -> list[Block]:
     if not found.learned_runs:
-        return ""
+        return []
     caption = (
-        "One line a run, from its first evaluation (hollow) to its last. A reward that leads to the task "
-        "goes up to the right; a run that is paid for nothing creeps along the floor."
+        "Each line is a run, from its first evaluation (hollow) to its last. Where the reward leads to the "
+        "task, both rise. Where a line goes to the right along the floor, the agent is paid without solving "
+        "the task."
     )
-    alt = "Learned return against true success by task"
-    parts = [
-        _paragraph(alarm_verdict(found), f"verdict {'bad' if found.flagged else 'good'}"),
-        _paragraph(ALARM_RULE),
-        figure(pictures["returns.png"], alt, caption, wide=True),
+    blocks: list[Block] = [
+        Paragraph(alarm_verdict(found), "verdict bad" if found.flagged else "verdict good"),
+        Paragraph(ALARM_RULE),
+        Figure(pictures["returns.png"], "Learned return against true success by task", caption, wide=True),
     ]
     if "alarms.png" in pictures:
-        caption = "Flagged runs along training."
-        parts.append(figure(pictures["alarms.png"], "Learned return and true success", caption, wide=True))
-    parts.append(alarm_table(found))
-    return "\n".join(parts)
+        alt = "Learned return and true success"
+        blocks.append(Figure(pictures["alarms.png"], alt, "Flagged runs along training.", wide=True))
+    return [*blocks, alarm_table(found)]
 
 
-def _head(found: Analysis) -> str:
-    return head_table(found) if found.learned_runs else ""
-
-
-def _videos(found: Analysis, clips: Clips) -> str:
+def _videos(found: Analysis, clips: Clips) -> list[Block]:
     shown, left_out = clips
+    if not found.learned_runs:
+        return []
     if not shown and not left_out:
-        return _paragraph("No run left videos behind.", "muted") if found.learned_runs else ""
-    parts = [
-        _paragraph(
-            "The model's progress (blue) and success (green) under each frame; a pale green ground marks the "
-            "frames where the task truly is done."
+        return [
+            Paragraph(
+                "These runs have no films beside them. `robometer-rl train` draws best.mp4 and wrong.mp4 at "
+                "the end of a run; the commands under \N{LEFT DOUBLE QUOTATION MARK}How to repeat "
+                "it\N{RIGHT DOUBLE QUOTATION MARK} make them again.",
+                "muted",
+            )
+        ]
+    blocks: list[Block] = [
+        Paragraph(
+            "Under each frame: the model's progress (blue) and success (green). A pale green ground marks "
+            "the frames in which the simulator says that the task is done."
         ),
-        '<div class="videos">',
-        *(video(clip.path.read_bytes(), clip.caption) for clip in shown),
-        "</div>",
+        Pair([Film(clip.path.read_bytes(), clip.caption) for clip in shown], "videos"),
     ]
     if left_out:
-        parts.append(_paragraph("Left out, so that the page stays small:", "muted"))
         root = found.study.path
-        parts.append(_list([f"{clip.path.relative_to(root)}: {clip.caption}" for clip in left_out]))
-    return "\n".join(parts)
+        blocks.append(Paragraph("Left out, so that the page stays small:", "muted"))
+        blocks.append(Bullets([f"{clip.path.relative_to(root)}: {clip.caption}" for clip in left_out]))
+    return blocks
 
 
-def _cost(found: Analysis) -> str:
+def _cost(found: Analysis) -> list[Block]:
     columns = [
         Column("task"),
         Column("group"),
@@ -307,19 +307,19 @@ def _cost(found: Analysis) -> str:
                 "environment steps on the same task with the same learner."
             )
     machines = names(sorted({run.result.machine for run in found.study.runs}))
-    note = _paragraph(f"Wall time of training and evaluation on {machines}.", "muted")
-    return "\n".join([_list(lines) if lines else "", table(columns, rows, "wall time"), note])
+    note = Paragraph(f"Wall time of training and evaluation on {machines}.", "muted")
+    return [Bullets(lines), Table(columns, rows, "wall time"), note]
 
 
-def _runs(found: Analysis) -> str:
-    parts = [run_table(found)]
+def _runs(found: Analysis) -> list[Block]:
+    blocks: list[Block] = [run_table(found)]
     if found.study.left_out:
-        parts.append("<h3>Not in the numbers</h3>")
-        parts.append(_list([f"{one.id}: {one.why}" for one in found.study.left_out]))
-    return "\n".join(parts)
+        blocks.append(Heading("Not in the numbers"))
+        blocks.append(Bullets([f"{one.id}: {one.why}" for one in found.study.left_out]))
+    return blocks
 
 
-def _repeat(found: Analysis, command: str) -> str:
+def _repeat(found: Analysis, command: str) -> list[Block]:
     runs = found.study.runs
     versions: dict[str, set[str]] = {}
     for run in runs:
@@ -332,22 +332,12 @@ def _repeat(found: Analysis, command: str) -> str:
     facts = [f"Seeds: {seeds}. Bootstrap: seed {found.seed}.", f"Machine: {machines}."]
     if resumed:
         facts.append(f"{plural(resumed, 'run')} of {len(runs)} were interrupted and resumed.")
-    return "\n".join(
-        [
-            _list(facts),
-            "<h3>The runs</h3>",
-            commands(sorted({run.result.command for run in runs}), "commands-runs"),
-            "<h3>This page</h3>",
-            commands([command], "commands-page"),
-            "<h3>Versions</h3>",
-            table([Column("package"), Column("version")], rows, "versions"),
-        ]
-    )
-
-
-def _glossary() -> str:
-    return f"<dl>{''.join(f'<dt>{escape(k)}</dt><dd>{escape(v)}</dd>' for k, v in GLOSSARY.items())}</dl>"
-
-
-def _caveats(found: Analysis) -> str:
-    return _list(caveats(found), "ol")
+    return [
+        Bullets(facts),
+        Heading("The runs"),
+        Commands(sorted({run.result.command for run in runs}), "commands-runs"),
+        Heading("This page"),
+        Commands([command], "commands-page"),
+        Heading("Versions"),
+        Table([Column("package"), Column("version")], rows, "versions"),
+    ]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
 from ..common.markdown import fill_marked
 from .analysis import Analysis
+from .blocks import Block, Cell, Column, Paragraph, Table, number
 from .bootstrap import Interval
-from .html import Cell, Column, number, table
 from .statistics import Aggregate, HeadErrors, head_errors
 from .study import Group, Run, short
 from .text import plural
@@ -21,7 +20,7 @@ __all__ = [
     "SUMMARY",
     "alarm_table",
     "fill_benchmark",
-    "head_table",
+    "head_errors_blocks",
     "run_table",
     "summary_csv",
     "task_markdown",
@@ -42,7 +41,7 @@ def steps_to(run: Run, success: float = GOOD) -> float:
     return float(run.own["env_steps"][reached[0]]) if len(reached) else float("nan")
 
 
-def run_table(found: Analysis) -> str:
+def run_table(found: Analysis) -> Table:
     """Every finished run, one row each."""
     columns = [
         Column("task"),
@@ -74,7 +73,7 @@ def run_table(found: Analysis) -> str:
         for group in found.study.groups
         for run in group.runs
     ]
-    return table(columns, rows, "every run")
+    return Table(columns, rows, "every run")
 
 
 def _verdict(found: Analysis, run: Run) -> Cell:
@@ -84,7 +83,7 @@ def _verdict(found: Analysis, run: Run) -> Cell:
     return Cell(alarm.verdict, css="flagged" if alarm.flagged else "")
 
 
-def alarm_table(found: Analysis) -> str:
+def alarm_table(found: Analysis) -> Table:
     """What the alarm's verdicts rest on, one row per learned run, the flagged first."""
     columns = [
         Column("task"),
@@ -110,10 +109,10 @@ def alarm_table(found: Analysis) -> str:
                     *(number(value) for value in numbers),
                 ]
             )
-    return table(columns, rows, "alarm by run")
+    return Table(columns, rows, "alarm by run")
 
 
-def head_table(found: Analysis) -> str:
+def head_errors_blocks(found: Analysis) -> list[Block]:
     """Errors of the success head over all learned runs, and by task and group."""
     whole = head_errors(found.learned_runs)
     sentence = (
@@ -136,7 +135,7 @@ def head_table(found: Analysis) -> str:
         for group in found.study.learned()
         for task, runs in group.by_task.items()
     ]
-    return f"<p>{escape(sentence)}</p>\n{table(columns, rows, 'errors of the success head')}"
+    return [Paragraph(sentence), Table(columns, rows, "errors of the success head")]
 
 
 def _head_cells(errors: HeadErrors) -> list[Cell]:

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from robometer_rl.envs.extras import MissingExtraError
+
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 # Ray warns that it will change what a task without a GPU sees; `_Runner` decides that itself.
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -29,7 +31,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 try:
     import ray
 except ModuleNotFoundError as error:
-    raise ImportError("--engine ray needs Ray: pip install 'robometer-rl[ray]'") from error
+    raise MissingExtraError("--engine ray needs Ray: pip install 'robometer-rl[ray]'") from error
 
 from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 

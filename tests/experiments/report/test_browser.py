@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from robometer_test_browser import Browser, chromium
 from robometer_test_runs import curve_rows, write_run, write_study
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 
 from robometer_rl.experiments.agent.run import RunConfig
 from robometer_rl.experiments.report.report import ReportConfig, report
@@ -55,20 +58,19 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
     write_run(runs, config, curve_rows(config, [0.5], [3.0]), command=HOSTILE, wall_s=600_000)
     _, page = report(ReportConfig(runs, resamples=200))
     with chromium(tmp_path_factory.mktemp("profile")) as browser:
-        browser.call("POST", "/url", {"url": "about:blank"})
-        browser.log("performance")
-        browser.log("browser")
+        browser.get("about:blank")
+        browser.get_log("performance")
+        browser.get_log("browser")
         browser.open(page)
         yield Opened(browser, page, len(list(runs.glob("*/videos/*.mp4"))))
 
 
-def header(browser: Browser, section: str, name: str) -> dict[str, str]:
+def header(browser: Browser, section: str, name: str) -> WebElement:
     return browser.run(HEADER, section, name)
 
 
 def click(browser: Browser, section: str, name: str) -> None:
-    element = header(browser, section, name)
-    browser.call("POST", f"/element/{next(iter(element.values()))}/click")
+    header(browser, section, name).click()
 
 
 def column(browser: Browser, section: str, name: str) -> tuple[list[str], str]:
@@ -79,8 +81,8 @@ def column(browser: Browser, section: str, name: str) -> tuple[list[str], str]:
 def test_it_loads_without_errors_and_asks_nobody(opened: Opened) -> None:
     browser = opened.browser
     assert browser.run("return document.readyState") == "complete"
-    assert browser.log("browser") == []
-    events = [json.loads(entry["message"])["message"] for entry in browser.log("performance")]
+    assert browser.get_log("browser") == []
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = {event["params"]["request"]["url"] for event in events if "requestWillBeSent" in event["method"]}
     assert opened.page.resolve().as_uri() in asked, "the log holds the page itself, so it holds everything"
     others = {url for url in asked if not url.startswith("data:")}
@@ -136,8 +138,7 @@ def test_thousands_sort_and_what_is_missing_stays_last(opened: Opened) -> None:
 
 def test_text_sorts_by_the_keyboard_too(opened: Opened) -> None:
     browser = opened.browser
-    element = next(iter(header(browser, "runs", "run").values()))
-    browser.call("POST", f"/element/{element}/value", {"text": "\ue007"})
+    header(browser, "runs", "run").send_keys(Keys.ENTER)
     shown, direction = column(browser, "runs", "run")
     assert direction == "ascending"
     assert shown == sorted(shown)
@@ -152,7 +153,7 @@ def test_every_table_sorts(opened: Opened) -> None:
     directions = opened.browser.run(script)
     assert len(directions) > 30
     assert set(directions) == {"ascending"} or set(directions) == {"ascending", "descending"}
-    assert opened.browser.log("browser") == []
+    assert opened.browser.get_log("browser") == []
 
 
 def test_every_video_plays(opened: Opened) -> None:
@@ -162,7 +163,7 @@ def test_every_video_plays(opened: Opened) -> None:
         time, width = opened.browser.run(PLAY, video)
         assert time > 0.2
         assert width == 320
-    assert opened.browser.log("browser") == []
+    assert opened.browser.get_log("browser") == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -182,7 +183,7 @@ def test_nothing_sticks_out(opened: Opened, width: int) -> None:
 @pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
 def test_it_follows_the_colour_scheme(opened: Opened, scheme: str, dark: bool) -> None:
     features = [{"name": "prefers-color-scheme", "value": scheme}]
-    opened.browser.devtools("Emulation.setEmulatedMedia", features=features)
+    opened.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     script = "return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
     assert (sum(opened.browser.run(script)) < 3 * 128) is dark
 
@@ -194,8 +195,7 @@ def test_what_files_say_is_text_never_code(opened: Opened) -> None:
 
 def test_commands_can_be_copied(opened: Opened) -> None:
     browser = opened.browser
-    button = browser.run("return document.querySelector('button.copy')")
-    browser.call("POST", f"/element/{next(iter(button.values()))}/click")
+    browser.find_element(By.CSS_SELECTOR, "button.copy").click()
     selected = browser.run("return getSelection().toString()")
     assert selected.strip() == browser.run("return document.querySelector('#repeat pre').textContent")
 
@@ -204,13 +204,13 @@ def test_the_logs_would_tell(opened: Opened, tmp_path: Path) -> None:
     bad = tmp_path / "bad.html"
     bad.write_text('<img src="http://127.0.0.1:9/x.png"><script>throw new Error("oh")</script>')
     browser = opened.browser
-    browser.log("performance")
+    browser.get_log("performance")
     browser.open(bad)
-    messages = " ".join(entry["message"] for entry in browser.log("browser"))
+    messages = " ".join(entry["message"] for entry in browser.get_log("browser"))
     assert "oh" in messages
-    assert any("127.0.0.1:9" in entry["message"] for entry in browser.log("performance"))
+    assert any("127.0.0.1:9" in entry["message"] for entry in browser.get_log("performance"))
     browser.open(opened.page)
-    browser.log("browser")
+    browser.get_log("browser")
 
 
 def test_a_missing_browser_is_a_failure_that_says_what_to_install(
