@@ -54,7 +54,7 @@ class Column:
     @property
     def css(self) -> str:
         """Classes of the header; a long one may break its line."""
-        return " ".join(["number"] * self.numeric + ["long"] * (len(self.name) > 18))
+        return " ".join(["number"] * self.numeric + ["long"] * (len(self.name) > 14))
 
 
 @dataclass(frozen=True)
