@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -209,19 +211,47 @@ def read_episode(path: Path) -> Episode:
         ValueError: The file is not HDF5, is cut off, or lacks a dataset or attribute, or one of them is not
             what an episode has there.
     """
+    with _opened(path) as file:
+        return Episode(
+            task=_text(file, "task"),
+            kind=_text(file, "kind"),
+            seed=_whole(file, "seed"),
+            frames=_dataset(file, "frames", 4)[:],
+            success=_dataset(file, "success", 1)[:],
+            quality=_dataset(file, "quality", 1)[:],
+            clock=_dataset(file, "clock", 1)[:],
+            frame_every=_whole(file, "frame_every"),
+            detail=_text(file, "detail"),
+        )
+
+
+def read_frame_kind(path: Path) -> tuple[int, int, int]:
+    """Height and width of an episode's frames in pixels and its `frame_every`, without reading the frames.
+
+    Raises:
+        ValueError: The file is no whole episode file.
+    """
+    with _opened(path) as file:
+        _, height, width, _ = _dataset(file, "frames", 4).shape
+        return int(height), int(width), int(file.attrs["frame_every"])
+
+
+def read_outcome(path: Path) -> bool:
+    """Whether an episode succeeds at any frame, without reading the frames.
+
+    Raises:
+        ValueError: The file is no whole episode file.
+    """
+    with _opened(path) as file:
+        return bool(np.any(_dataset(file, "success", 1)[:]))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """An episode file to read from; what is wrong with it is told by its name."""
     try:
         with h5py.File(path, "r") as file:
-            return Episode(
-                task=_text(file, "task"),
-                kind=_text(file, "kind"),
-                seed=_whole(file, "seed"),
-                frames=_array(file, "frames"),
-                success=_array(file, "success"),
-                quality=_array(file, "quality"),
-                clock=_array(file, "clock"),
-                frame_every=_whole(file, "frame_every"),
-                detail=_text(file, "detail"),
-            )
+            yield file
     except (FileNotFoundError, PermissionError, IsADirectoryError):
         raise
     except (OSError, KeyError, ValueError) as error:
@@ -244,12 +274,12 @@ def _whole(file: Any, name: str) -> Any:
     return int(value) if isinstance(value, np.integer) else value
 
 
-def _array(file: Any, name: str) -> NDArray[Any]:
-    """A dataset, whole; a scalar, an empty one or a group is none."""
+def _dataset(file: Any, name: str, dimensions: int) -> Any:
+    """A dataset of so many dimensions, unread; a group, a scalar or an empty one is none."""
     found = file[name]
-    if not isinstance(found, h5py.Dataset) or not found.shape:
-        raise ValueError(f"its dataset {name} should be an array, got {found!r}")
-    return np.asarray(found[:])
+    if not isinstance(found, h5py.Dataset) or found.shape is None or len(found.shape) != dimensions:
+        raise ValueError(f"its dataset {name} should have {dimensions} dimensions, got {found!r}")
+    return found
 
 
 def list_episodes(root: Path, task: str | None = None, kind: str | None = None) -> list[Path]:

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from robometer_rl.arguments import read_arguments
+from robometer_rl.errors import InputError, checking_input
 
-from ..episodes import episode_path, list_episodes, write_episode
+from ..episodes import RANKS, episode_path, list_episodes, read_frame_kind, write_episode
 
 _KEPT_STUDIOS = 1
 """How many environments a worker keeps open: chunks come sorted by task, so one is enough."""
@@ -28,6 +29,10 @@ _KEPT_STUDIOS = 1
 
 _UNLASTING = ("robosuite/Lift", "metaworld/reach-v3", "metaworld/door-open-v3", "metaworld/stick-push-v3")
 """Tasks whose success is over when the hand leaves (a lifted cube, a door that swings back)."""
+
+
+_FRAMES = ("frame_every", "image_size", "max_steps")
+"""The options that all episodes of a folder share."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,7 @@ def task_ids(config: CollectConfig) -> list[str]:
     from robometer_rl.envs.tasks import get_task, list_tasks
 
     chosen = [get_task(name) for name in config.tasks] if config.tasks else list_tasks(split=config.split)
+    chosen = list(dict.fromkeys(chosen))
     return [task.id for task in sorted(chosen, key=lambda task: (task.suite != "robosuite", task.id))]
 
 
@@ -189,12 +195,15 @@ def collect(config: CollectConfig) -> list[Order]:
         The orders that no try fulfilled; they are in the manifest too.
 
     Raises:
-        ValueError: A task or an option is wrong, or the folder's episodes have frames of another kind.
+        InputError: A task or an option is wrong, or the folder's episodes have frames of another kind.
     """
-    names = task_ids(config)
-    _refuse_other_frames(config)
+    with checking_input():
+        names = task_ids(config)
+        config.out.mkdir(parents=True, exist_ok=True)
+        _refuse_other_frames(config)
     everything = orders(config, names)
-    config.out.mkdir(parents=True, exist_ok=True)
+    # Before the first episode: a run that is interrupted must not be gone on with by other options.
+    _write_manifest(config, [])
     missing = [order for order in everything if not _path(config, order).exists()]
     print(
         f"{len(everything)} episodes of {len(names)} tasks in {config.out}: "
@@ -207,17 +216,46 @@ def collect(config: CollectConfig) -> list[Order]:
 
 def _refuse_other_frames(config: CollectConfig) -> None:
     """Keeps episodes of different frames out of one folder: nothing in the files' names tells them apart."""
-    path = config.out / "manifest.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    for run in before.get("runs", []):
-        for name in ("frame_every", "image_size", "max_steps"):
+    first = next(_scripted(config), None)
+    if first is None:
+        return
+    height, width, frame_every = read_frame_kind(first)
+    found: list[dict[str, Any]] = [{"frame_every": frame_every, "image_size": height}]
+    if height != width:
+        found = [{"image_size": f"{height}x{width}"}]
+    for run in [*_read_manifest(config)["runs"], *found]:
+        for name in _FRAMES:
             now = getattr(config, name)
             then = run.get(name, now)
             if then != now:
-                raise ValueError(
+                raise InputError(
                     f"{config.out} was collected with {name} {then}, now {name} is {now}: "
                     "give the old value, or another --out"
                 )
+
+
+def _scripted(config: CollectConfig) -> Iterator[Path]:
+    """The episodes of the folder that `collect` made; those of agents may have other frames."""
+    for kind in RANKS:
+        yield from list_episodes(config.out, kind=kind)
+
+
+def _read_manifest(config: CollectConfig) -> dict[str, Any]:
+    """The manifest as it stands, with its lists `runs` and `not_made`; empty ones where there is none."""
+    path = config.out / "manifest.json"
+    if not path.exists():
+        return {"runs": [], "not_made": []}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        runs, not_made = list(found["runs"]), list(found["not_made"])
+        right = all(isinstance(run, dict) for run in runs)
+        for entry in not_made:
+            _path(config, Order(*_key(entry)))
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is not a manifest of `collect` ({error!r}); remove it") from error
+    if not right:
+        raise InputError(f"{path} is not a manifest of `collect`: its runs should be objects; remove it")
+    return {"runs": runs, "not_made": not_made}
 
 
 def _path(config: CollectConfig, order: Order) -> Path:
@@ -328,9 +366,11 @@ def _studio(config: CollectConfig, task: str) -> Any:
 
 def _write_manifest(config: CollectConfig, failed: Sequence[CollectReport]) -> None:
     """Adds this run to the manifest: its options, what is in the folder now, what could not be made."""
-    path = config.out / "manifest.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    runs = before.get("runs", [])
+    before = _read_manifest(config)
+    runs = before["runs"]
+    if next(_scripted(config), None) is None:
+        # A run of other frames that made no episode says nothing about the folder.
+        runs = [run for run in runs if all(run.get(name) == getattr(config, name) for name in _FRAMES)]
     lasting = json.loads(json.dumps(_lasting(config)))
     if lasting not in runs:
         runs = [*runs, lasting]
@@ -338,7 +378,7 @@ def _write_manifest(config: CollectConfig, failed: Sequence[CollectReport]) -> N
     again = {_key(entry) for entry in now}
     kept = [
         entry
-        for entry in before.get("not_made", [])
+        for entry in before["not_made"]
         if _key(entry) not in again and not _path(config, Order(*_key(entry))).exists()
     ]
     made = Counter(
@@ -348,7 +388,7 @@ def _write_manifest(config: CollectConfig, failed: Sequence[CollectReport]) -> N
     manifest = {"runs": runs, "made": dict(made), "not_made": sorted(kept + now, key=_key)}
     part = config.out / ".manifest.json.part"
     part.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    os.replace(part, config.out / "manifest.json")
 
 
 def _key(entry: dict[str, Any]) -> tuple[str, str, int]:
@@ -390,9 +430,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Words of the command line; None takes them from `sys.argv`.
 
     Returns:
-        0 if every episode was made, else 1.
+        0 if the data set can be used; 1 if a task has no successful or no failed episode, though some were
+        asked for. What else could not be made is no failure: another start would not make it either.
     """
-    return 1 if collect(read_arguments(CollectConfig, argv, "collect", main.__doc__)) else 0
+    config = read_arguments(CollectConfig, argv, "collect", main.__doc__)
+    holes = _holes(config) if collect(config) else []
+    for hole in holes:
+        print(hole)
+    return 1 if holes else 0
+
+
+def _holes(config: CollectConfig) -> list[str]:
+    """What `fit` and `evaluate` will miss: tasks of which no success, or no failure, could be made."""
+    there: dict[tuple[str, bool], bool] = {}
+    for order in orders(config, task_ids(config)):
+        sort = (order.task, RANKS[order.kind] == RANKS["success"])
+        there[sort] = there.get(sort, False) or _path(config, order).exists()
+    return [
+        f"{task} has no {'successful' if succeeds else 'failed'} episode: none could be made"
+        for (task, succeeds), found in there.items()
+        if not found
+    ]
 
 
 if __name__ == "__main__":

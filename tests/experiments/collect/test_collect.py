@@ -6,23 +6,33 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tyro
 
+from robometer_rl.errors import InputError
 from robometer_rl.experiments.collect import collect as module
 from robometer_rl.experiments.collect.collect import (
     CollectConfig,
     EpisodeCounts,
     Order,
     collect,
+    main,
     orders,
     task_ids,
 )
-from robometer_rl.experiments.episodes import RANKS, list_episodes, read_episode
+from robometer_rl.experiments.episodes import RANKS, Episode, list_episodes, read_episode, write_episode
 
 KINDS = ("success", "stalled", "other_task")
 ONE_EACH = EpisodeCounts(**{kind: int(kind in KINDS) for kind in RANKS})
 TASK = "metaworld/handle-press-v3"
+
+
+def written(config: CollectConfig, kind: str, seed: int, size: int = 96, every: int = 2) -> Path:
+    """An episode of the task in the folder, with frames of this size."""
+    zeros = np.zeros(3, dtype=np.float32)
+    frames = np.zeros((3, size, size, 3), dtype=np.uint8)
+    return write_episode(config.out, Episode(TASK, kind, seed, frames, zeros > 0, zeros, zeros, every))
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -95,8 +105,7 @@ def test_the_manifest_tells_of_every_run_in_a_folder(tmp_path: Path, monkeypatch
 
     def fulfil(config: CollectConfig, missing: list[Order]) -> list[module.CollectReport]:
         for order in set(missing) & set(made):
-            module._path(config, order).parent.mkdir(parents=True, exist_ok=True)
-            module._path(config, order).touch()
+            written(config, order.kind, order.seed)
         return [module.CollectReport(order, ("no",), order in made, 1, 1.0) for order in missing]
 
     monkeypatch.setattr(module, "_fulfil", fulfil)
@@ -121,9 +130,112 @@ def test_a_folder_holds_frames_of_one_kind(
     monkeypatch.setattr(module, "_fulfil", lambda config, missing: [report])
     config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=EpisodeCounts(0, 0, 0, 0, 1, 0, 0, 0, 0, 0))
     collect(config)
-    with pytest.raises(ValueError, match=rf"{name} {getattr(config, name)}, now {name} is {other}: .*--out"):
+    written(config, "undone", 1)
+    with pytest.raises(InputError, match=rf"{name} {getattr(config, name)}, now {name} is {other}: .*--out"):
         collect(replace(config, **{name: other}))
     assert collect(replace(config, tries=2, seed_start=5)) == [order]
+
+
+class Interrupted(Exception):
+    """Stands for Ctrl-C, which would end the tests too."""
+
+
+@pytest.mark.parametrize(("name", "other"), [("frame_every", 3), ("image_size", 64), ("max_steps", 100)])
+def test_a_folder_that_was_interrupted_holds_frames_of_one_kind(
+    name: str, other: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run ends before its summary: what it was asked for is known all the same."""
+
+    def interrupted(config: CollectConfig, missing: object) -> list[module.CollectReport]:
+        written(config, "undone", 0)
+        raise Interrupted
+
+    monkeypatch.setattr(module, "_fulfil", interrupted)
+    config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=EpisodeCounts(0, 0, 0, 0, 2, 0, 0, 0, 0, 0))
+    with pytest.raises(Interrupted):
+        collect(config)
+    with pytest.raises(InputError, match=rf"{name} {getattr(config, name)}, now {name} is {other}: .*--out"):
+        collect(replace(config, **{name: other}))
+    with pytest.raises(Interrupted):
+        collect(config)
+
+
+@pytest.mark.parametrize(("name", "other"), [("frame_every", 3), ("image_size", 64)])
+def test_episodes_without_a_manifest_tell_of_their_frames(name: str, other: int, tmp_path: Path) -> None:
+    config = CollectConfig(out=tmp_path, tasks=(TASK,))
+    written(config, "undone", 0)
+    with pytest.raises(InputError, match=rf"{name} {getattr(config, name)}, now {name} is {other}: .*--out"):
+        collect(replace(config, **{name: other}))
+
+
+def test_what_an_agent_left_in_the_folder_may_have_other_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_fulfil", lambda config, missing: [])
+    config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=EpisodeCounts(0, 0, 0, 0, 1, 0, 0, 0, 0, 0))
+    written(config, "agent", 0, size=64, every=5)
+    collect(config)
+
+
+def test_a_run_that_made_nothing_leaves_the_choice_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_fulfil", lambda config, missing: [])
+    config = CollectConfig(out=tmp_path, tasks=(TASK,), counts=EpisodeCounts(0, 0, 0, 0, 1, 0, 0, 0, 0, 0))
+    collect(config)
+    other = replace(config, image_size=64)
+    collect(other)
+    written(other, "undone", 0, size=64)
+    collect(other)
+    assert [run["image_size"] for run in json.loads((tmp_path / "manifest.json").read_text())["runs"]] == [64]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"runs": 3}', '{"runs": [], "not_made": [{"task": 1}]}'])
+def test_a_manifest_that_is_none_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(InputError, match=r"manifest\.json is not a manifest of `collect`.*remove it"):
+        collect(CollectConfig(out=tmp_path, tasks=(TASK,)))
+
+
+@pytest.mark.parametrize(
+    ("made", "status", "words"),
+    [
+        ((("success", 0), ("stalled", 0)), 0, "NOT MADE: 1 of"),
+        ((("success", 0), ("success", 1)), 1, f"{TASK} has no failed episode"),
+        ((("stalled", 0), ("stalled", 1)), 1, f"{TASK} has no successful episode"),
+        ((("success", 0), ("success", 1), ("stalled", 0), ("stalled", 1)), 0, "made 4 episodes"),
+    ],
+    ids=["some could not be made", "no failure", "no success", "all made"],
+)
+def test_the_status_tells_whether_the_data_set_can_be_used(
+    made: tuple[tuple[str, int], ...],
+    status: int,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What no try made will not be made by another start either: a script must be able to go on."""
+
+    def fulfil(config: CollectConfig, missing: list[Order]) -> list[module.CollectReport]:
+        for order in missing:
+            if (order.kind, order.seed) in made:
+                written(config, order.kind, order.seed)
+        return [
+            module.CollectReport(order, ("no",), (order.kind, order.seed) in made, 3, 1.0)
+            for order in missing
+        ]
+
+    monkeypatch.setattr(module, "_fulfil", fulfil)
+    counts = [f"--counts.{kind.replace('_', '-')}" for kind in RANKS if kind not in ("success", "stalled")]
+    zeros = [word for count in counts for word in (count, "0")]
+    words_of = ["--out", str(tmp_path), "--tasks", TASK, *zeros]
+    assert main([*words_of, "--counts.success", "2", "--counts.stalled", "2"]) == status
+    assert words in capsys.readouterr().out
+
+
+def test_a_task_named_twice_is_collected_once() -> None:
+    assert task_ids(CollectConfig(tasks=(TASK, TASK))) == [TASK]
 
 
 def _breaks(config: CollectConfig, job: tuple[Order, ...]) -> list[module.CollectReport]:
@@ -188,7 +300,7 @@ def test_senseless_options_are_refused(options: dict[str, float], message: str) 
 
 
 def test_an_unknown_task_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="drawer-open-v3"):
+    with pytest.raises(InputError, match="drawer-open-v3"):
         collect(CollectConfig(out=tmp_path, tasks=("metaworld/drawer-opne-v3",)))
 
 
