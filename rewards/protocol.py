@@ -92,7 +92,7 @@ class FrameResizer(Protocol):
     Optional beside `RewardModel`: frames that wait to be scored are then kept at that size.
     """
 
-    def resize(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def resize_frames(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize frames as the model itself does, so that they score the same, to the last bit.
 
         Args:

@@ -111,8 +111,8 @@ class CompactReward:
         """Frame tokens, float `(T, C)`, of frames uint8 `(T, H, W, 3)`."""
         return self._encoder(_pixels(frames, self.network.config.image_size))
 
-    def resize(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Frames at the size that the encoder reads, see `FrameResizer.resize`."""
+    def resize_frames(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Frames at the size that the encoder reads, see `FrameResizer.resize_frames`."""
         return np.ascontiguousarray(_pixels(frames, self.network.config.image_size).numpy())
 
     @torch.inference_mode()

@@ -186,7 +186,7 @@ class EpisodeEndPipeline(RewardPipeline):
             return
         kept = [view[rows] for view in views]
         if isinstance(self.model, FrameResizer):
-            kept = [self.model.resize(view) for view in kept]
+            kept = [self.model.resize_frames(view) for view in kept]
         for place, row in enumerate(rows):
             self._buffers[row].add_frames([view[place] for view in kept])
 

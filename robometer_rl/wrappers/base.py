@@ -54,6 +54,11 @@ class LearnedReward:
         self.worlds = tuple(worlds)
         """Id of the world of each environment, as the checkpoint's `trained_worlds` spells it."""
 
+    def __repr__(self) -> str:
+        """Names every parameter."""
+        told = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
+        return f"LearnedReward({told})"
+
     @property
     def config(self) -> RewardConfig:
         """The rules by which scores become reward and termination; `gamma` is `config.shaping.gamma`."""

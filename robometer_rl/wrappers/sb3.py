@@ -64,7 +64,8 @@ class VecRobometerReward(Rewarded, VecEnvWrapper):
             options: Those of `RobometerReward`.
 
         Raises:
-            TypeError: Not a vector environment of SB3, an unknown option, or one of a wrong type.
+            TypeError: Not a vector environment of SB3, one without sub-environments, an unknown option, or
+                one of a wrong type.
             ValueError: An option is outside its range, a `VecNormalize` stands inside, environments in worker
                 processes are not wrapped by `ShareFrames`, or a `TimeLimit` stands outside it.
         """
@@ -97,7 +98,16 @@ class VecRobometerReward(Rewarded, VecEnvWrapper):
             )
         if len(self._workers) == 0 and isinstance(getattr(base, "envs", None), list):
             share_frames_in_process(base.envs)
-        if not base.has_attr("robometer_join"):
+        try:
+            shares = base.has_attr("robometer_join")
+        except NotImplementedError as error:
+            raise TypeError(
+                f"{type(base).__name__} has no sub-environments that can be called, and the reward takes the "
+                "last frame of an episode inside them, before it is reset. Put the same task together from "
+                "single environments, DummyVecEnv([make_my_env] * n) or SubprocVecEnv, or collect the frames "
+                "of whole episodes yourself and score them with robometer_rl.relabel(frames, task)"
+            ) from error
+        if not shares:
             raise ValueError(
                 f"the environments of this {type(base).__name__} must be wrapped by ShareFrames, which takes "
                 "the frames where they are drawn: make_vec_env(..., wrapper_class=ShareFrames, "

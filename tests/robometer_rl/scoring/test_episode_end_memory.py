@@ -23,7 +23,7 @@ class HalvedFrames(FakeRewardModel):
 
     read: tuple[int, ...] = ()
 
-    def resize(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def resize_frames(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return frames if frames.shape[1] == SIDE // 5 else np.ascontiguousarray(frames[:, ::5, ::5])
 
     def score(self, frames: NDArray[np.uint8], task: str) -> Scores:
@@ -84,7 +84,7 @@ def test_the_bundled_models_scores_are_those_of_the_full_frames() -> None:
     got = play(env)[-1][3]["robometer/rewards"]
     frames = np.stack([Noise().picture(count) for count in range(7)])
     assert got.tolist() == relabel(frames, "open the drawer").progress[1:].astype(np.float32).tolist()
-    small = load_reward_model("compact").resize(frames)  # type: ignore[attr-defined]
+    small = load_reward_model("compact").resize_frames(frames)  # type: ignore[attr-defined]
     assert small.shape == (7, 96, 96, 3)
     assert small.dtype == np.uint8
 

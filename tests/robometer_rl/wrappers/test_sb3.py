@@ -17,6 +17,7 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
     SubprocVecEnv,
+    VecEnv,
     VecFrameStack,
     VecMonitor,
     VecNormalize,
@@ -179,6 +180,27 @@ def test_mode_off_touches_nothing() -> None:
 def test_the_wrong_kind_of_environment_is_named(make: Any, words: str) -> None:
     with pytest.raises(TypeError, match=words):
         VecRobometerReward(make(), SENTENCE, MODEL)
+
+
+class Batched(VecEnv):
+    """Steps all its worlds in one array program: there are no sub-environments to call."""
+
+    def __init__(self) -> None:
+        single = FakeEnv()
+        self.num_envs, self.render_mode, self.reset_infos = 2, "rgb_array", [{}, {}]
+        self.observation_space, self.action_space = single.observation_space, single.action_space
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        if attr_name == "render_mode":
+            return ["rgb_array"] * 2
+        raise NotImplementedError
+
+    env_is_wrapped = env_method = set_attr = reset = step_async = step_wait = close = get_attr  # type: ignore[assignment]
+
+
+def test_a_vector_environment_without_sub_environments_is_refused_with_the_way_out() -> None:
+    with pytest.raises(TypeError, match=r"Batched has no sub-environments.*DummyVecEnv.*relabel"):
+        VecRobometerReward(Batched(), SENTENCE, MODEL)
 
 
 def test_wrong_options_are_named() -> None:
