@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .gl_backend import ensure_gl_backend, gl_context
+from .gl_backend import ensure_gl_backend, gl_context, naming_the_backend, restoring_gl_context
 from .mesh_decimation import decimated_copy
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class FastCamera:
 
     No shadows, reflections or multisampling, and meshes with fewer faces: on a CPU these four are nearly all
     the time of a frame. Poses come from the simulation itself; only the meshes that are sent to OpenGL are a
-    decimated copy, so nothing can fall out of step.
+    decimated copy, so nothing can fall out of step. The GL context that another renderer has made current is
+    current again after each call.
     """
 
     def __init__(
@@ -91,6 +92,10 @@ class FastCamera:
 
         Returns:
             RGB, uint8 `(height, width, 3)`, contiguous, row 0 at the top; the caller owns it.
+
+        Raises:
+            RuntimeError: The GL backend that `MUJOCO_GL` names cannot draw here, or the process was forked
+                after its parent had drawn.
         """
         if self._gl is None:
             self._gl = _Drawing(self._model, (self._height, self._width), self._decimate, self._hidden_groups)
@@ -117,6 +122,9 @@ class _Drawing:
         faces: int | None,
         hidden_groups: tuple[int, ...],
     ) -> None:
+        self._context: Any = None
+        self._resources: Any = None
+        self._process = os.getpid()
         import mujoco
 
         _refuse_after_fork()
@@ -126,10 +134,15 @@ class _Drawing:
         visual.vis.quality.offsamples = 0
         visual.vis.quality.shadowsize = 0
         visual.vis.quality.numslices, visual.vis.quality.numstacks, visual.vis.quality.numquads = _ROUNDNESS
-        self._context = gl_context(width, height)
-        self._context.make_current()
-        self._resources = mujoco.MjrContext(visual, mujoco.mjtFontScale.mjFONTSCALE_50)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._resources)
+        with naming_the_backend(), restoring_gl_context():
+            self._context = gl_context(width, height)
+            try:
+                self._context.make_current()
+                self._resources = mujoco.MjrContext(visual, mujoco.mjtFontScale.mjFONTSCALE_50)
+                mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._resources)
+            except Exception:
+                self.free()  # here, since freeing a context also takes away the one that is current
+                raise
         self._scene = mujoco.MjvScene(model, _MAX_GEOMS)
         for flag in ("SHADOW", "REFLECTION", "FOG", "HAZE"):
             self._scene.flags[getattr(mujoco.mjtRndFlag, f"mjRND_{flag}")] = 0
@@ -145,22 +158,30 @@ class _Drawing:
         """Returns the pixels, uint8 `(height, width, 3)`, lowest row first; overwritten by the next call."""
         import mujoco
 
-        # Another environment's context may be current: GL calls would go to that one and draw its meshes.
-        self._context.make_current()
         mujoco.mjv_updateScene(
             model, data, self._options, self._perturb, view, mujoco.mjtCatBit.mjCAT_ALL, self._scene
         )
-        mujoco.mjr_render(self._rect, self._scene, self._resources)
-        mujoco.mjr_readPixels(self._pixels, None, self._rect, self._resources)
+        with restoring_gl_context():
+            # Another context may be current: GL calls would go to that one and draw its meshes.
+            self._context.make_current()
+            mujoco.mjr_render(self._rect, self._scene, self._resources)
+            mujoco.mjr_readPixels(self._pixels, None, self._rect, self._resources)
         return self._pixels
 
     def free(self) -> None:
         """Frees the resources, then their context."""
-        if self._context is not None:
-            self._context.make_current()
-            self._resources.free()
-            self._context.free()
-            self._context = None
+        if self._context is None or self._process != os.getpid():
+            return  # a forked process holds copies that are its parent's to free
+        context, self._context = self._context, None
+        with restoring_gl_context():
+            context.make_current()
+            if self._resources is not None:
+                self._resources.free()
+            context.free()
+
+    def __del__(self) -> None:
+        """Frees a drawing whose camera was dropped without `close`, in its own context and no other."""
+        self.free()
 
 
 _open: weakref.WeakSet[_Drawing] = weakref.WeakSet()

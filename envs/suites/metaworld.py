@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..base import Camera, RobotEnv
 from ..extras import require
 from ..rendering.fast_camera import Pose
-from ..rendering.gl_backend import ensure_gl_backend
+from ..rendering.gl_backend import import_suite
 from .metaworld_distance import distance, tolerance
 
 CAMERAS = {
@@ -58,8 +58,7 @@ class MetaWorldEnv(RobotEnv):
         return ("close", *CAMERAS)
 
     def _build(self) -> None:
-        ensure_gl_backend()
-        classes = require("metaworld.env_dict").ENV_CLS_MAP
+        classes = import_suite("metaworld.env_dict", self.render_mode is not None).ENV_CLS_MAP
         self._mujoco = require("mujoco")
         sim = classes[self.task.name]()
         sim._set_task_called = True

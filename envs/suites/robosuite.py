@@ -12,8 +12,7 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from ..base import Camera, RobotEnv
-from ..extras import require
-from ..rendering.gl_backend import ensure_gl_backend
+from ..rendering.gl_backend import import_suite
 from .robosuite_osc import QuickControl
 from .robosuite_scenes import REACH, SCENES, grip_site
 
@@ -64,9 +63,8 @@ class RobosuiteEnv(RobotEnv):
     def _build(self) -> None:
         if self.task.name not in SCENES:
             raise ValueError(f"robosuite task must be one of {sorted(SCENES)}, got {self.task.name!r}")
-        ensure_gl_backend()
         with _quiet():
-            suite = require("robosuite")
+            suite = import_suite("robosuite", self.render_mode is not None)
             controller = suite.load_composite_controller_config(controller="BASIC", robot="Panda")
             # The stock file also configures the limbs of other robots, each with a warning.
             controller["body_parts"] = {"right": controller["body_parts"]["right"]}
