@@ -9,6 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := robometer_rl rewards envs experiments tests
+SITE := build/site
 
 # The checkout and the user's site-packages must not leak into .venv; MuJoCo reads its backend from the environment.
 unexport PYTHONPATH PYTHONHOME
@@ -18,7 +19,7 @@ export OMP_NUM_THREADS ?= 1
 PYTEST_ARGS ?= --numprocesses auto --maxprocesses 4
 WITH_GL = MUJOCO_GL="$${MUJOCO_GL:-$$(cat $(VENV)/gl-backend)}"
 
-.PHONY: help venv demo test lint types format clean
+.PHONY: help venv demo test lint types docs format clean
 
 help:  ## Print this list.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -42,13 +43,25 @@ format: $(VENV)/installed  ## Format, and repair what can be repaired.
 	$(BIN)/ruff check --fix-only $(ROOMS) setup.py
 	$(BIN)/ruff format $(ROOMS) setup.py
 
-# mypy cannot follow setup.py's package_dir, so it reads a tree of links that has the layout of the installed package;
-# the paths in its report are turned back into those of the checkout.
+# mypy and mkdocstrings cannot follow setup.py's package_dir, so both read a tree of links that has the layout of the
+# installed package; the paths in mypy's report are turned back into those of the checkout.
+define LINKS
+@rm -rf $(VENV)/types && mkdir -p $(VENV)/types/robometer_rl
+@ln -s $(CURDIR)/robometer_rl/* $(CURDIR)/rewards $(CURDIR)/envs $(CURDIR)/experiments $(VENV)/types/robometer_rl/
+endef
+
 types: $(VENV)/installed  ## Check types.
-	@rm -rf $(VENV)/types && mkdir -p $(VENV)/types/robometer_rl
-	@ln -s $(CURDIR)/robometer_rl/* $(CURDIR)/rewards $(CURDIR)/envs $(CURDIR)/experiments $(VENV)/types/robometer_rl/
+	$(LINKS)
 	MYPYPATH=$(VENV)/types $(BIN)/mypy -p robometer_rl \
 		| sed -E 's#^$(VENV)/types/robometer_rl/(rewards|envs|experiments)/#\1/#; s#^$(VENV)/types/##'
+
+# Strict: a dead link, a page that is not in the menu or a docstring that cannot be read fails. The built pages may load
+# nothing from another host.
+docs: $(VENV)/installed  ## Build the documentation site in build/site.
+	$(LINKS)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@! grep -rEl --include='*.html' '<(script|link|img|video|source|iframe)[^>]+(src|href)="?(https?:)?//' $(SITE)
+	@echo "open $(SITE)/index.html; search needs a server: python3 -m http.server --directory $(SITE)"
 
 clean:  ## Remove .venv and what the tools left behind.
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

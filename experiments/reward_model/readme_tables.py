@@ -1,4 +1,4 @@
-"""Writes the evaluation tables of README and model card from the committed JSON: they cannot drift apart.
+"""Writes the evaluation tables of results page and model card from the committed JSON.
 
 `python -m robometer_rl.experiments.reward_model.readme_tables` rewrites what stands between
 `<!-- summary -->` or `<!-- per task -->` and `<!-- end -->` in both files; run it in the checkout after
@@ -48,7 +48,7 @@ class TablesConfig:
 
     json: Path = Path("experiments/results/compact_seen.json")
     """The table of `robometer-rl evaluate --json`."""
-    files: tuple[Path, ...] = (Path("README.md"), Path("rewards/weights/compact/README.md"))
+    files: tuple[Path, ...] = (Path("docs/results/heldout.md"), Path("rewards/weights/compact/README.md"))
     """Markdown files with markers."""
 
 

@@ -1,4 +1,4 @@
-"""README and model card say what was measured."""
+"""Results page and model card say what was measured."""
 
 from __future__ import annotations
 
