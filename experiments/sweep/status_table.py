@@ -12,7 +12,6 @@ from datetime import datetime, timezone
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -99,12 +98,12 @@ def table(manifest: Manifest, most: int | None = None) -> Table:
         colour = _COLOURS[entry.state]
         drawn.add_row(
             entry.id,
-            f"[{colour}]{entry.state}[/{colour}]",
+            Text(entry.state, style=colour),
             f"{_short(seen.env_steps)}/{_short(entry.config.steps)}",
             _number(seen.true_success, 2),
             _minutes(seen.minutes),
             _minutes(seen.minutes_left),
-            escape(_note(entry)),
+            Text(_note(entry)),
         )
     return drawn
 
