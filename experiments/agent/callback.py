@@ -16,15 +16,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from robometer_rl.envs.extras import naming_extras
-
 from ..common.files import write_whole
-from .algorithms import normalisation, save_checkpoint, write_best
-from .evaluation import judge, summarise
+from .algorithms import save_checkpoint, write_best
+from .evaluation import summarise
 from .run import CURVE_COLUMNS, RunConfig, RunFolder
-
-with naming_extras():
-    from stable_baselines3.common.callbacks import BaseCallback
+from .success_callback import EvaluationCallback
 
 __all__ = ["SOLVED", "Coach", "Journal", "StopRequest", "solved", "write_curve"]
 
@@ -92,7 +88,7 @@ class Journal:
     """Which weights the reward model has; a run does not go on with others."""
 
 
-class Coach(BaseCallback):
+class Coach(EvaluationCallback):
     """Judges the agent every so often, keeps the best, writes curve and checkpoints, and ends the run."""
 
     def __init__(
@@ -116,19 +112,14 @@ class Coach(BaseCallback):
             threshold: Gives the success threshold of the reward model, NaN without one.
             checkpoint_every: Environment steps between two checkpoints.
         """
-        super().__init__()
-        self.config, self.folder, self.env = config, folder, env
+        super().__init__(env, config.action_repeat, config.eval_every, config.eval_episodes)
+        self.config, self.folder = config, folder
         self.journal, self.stop, self.threshold = journal, stop, threshold
         self.checkpoint_every = checkpoint_every
         self.started = time.monotonic()
         self._returns: list[float] = []
         self._solved: list[bool] = []
         self._done_now: list[bool] = []
-
-    @property
-    def env_steps(self) -> int:
-        """Environment steps so far, action repeats counted."""
-        return int(self.num_timesteps) * self.config.action_repeat
 
     @property
     def wall_s(self) -> float:
@@ -144,7 +135,7 @@ class Coach(BaseCallback):
         rows = self.journal.rows
         last = int(rows[-1]["env_steps"]) if rows else 0
         unjudged = not rows and self.env_steps >= self.config.steps
-        if unjudged or self.env_steps // self.config.eval_every > last // self.config.eval_every:
+        if unjudged or self.is_due(last):
             self._judge()
             if self.config.stop_when_solved and solved(rows):
                 return False
@@ -162,8 +153,7 @@ class Coach(BaseCallback):
                 self._done_now[row] = False
 
     def _judge(self) -> None:
-        episodes = judge(self.model, self.env, self.config.eval_episodes, normalisation(self.model))
-        verdict = summarise(episodes, self.threshold())
+        verdict = summarise(self.evaluate(), self.threshold())
         row: Row = {
             "env_steps": self.env_steps,
             "wall_s": round(self.wall_s, 1),

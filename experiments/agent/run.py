@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -27,7 +28,9 @@ __all__ = [
     "Reward",
     "RunConfig",
     "RunFolder",
+    "command_line",
     "config_from_dict",
+    "train_options",
 ]
 
 Algorithm = Literal["sac", "ppo"]
@@ -59,6 +62,8 @@ CURVE_COLUMNS = (
     "held",  # 1 where the run stopped early as solved and the row repeats its last evaluation
 )
 """Columns of `CURVE`; every number of an evaluation, none smoothed."""
+
+_ALWAYS_SAID = ("env", "algo", "reward", "seed", "steps")
 
 
 @dataclass(frozen=True)
@@ -191,6 +196,43 @@ def config_from_dict(values: Mapping[str, Any]) -> RunConfig:
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ValueError(f"unknown key {key!r}; choose from {', '.join(known)}{hint}")
     return RunConfig(**values)
+
+
+def train_options(config: RunConfig) -> list[str]:
+    """The options of `robometer-rl train` that name a run.
+
+    Args:
+        config: The run.
+
+    Returns:
+        Words for a command line: what tells the runs of a study apart, and what differs from its default.
+    """
+    words = []
+    for item in fields(RunConfig):
+        value = getattr(config, item.name)
+        if value == item.default and item.name not in _ALWAYS_SAID:
+            continue
+        flag = item.name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return words
+
+
+def command_line(config: RunConfig, out: Path | None = None, extra: str = "") -> str:
+    """The command that makes a run by hand.
+
+    Args:
+        config: The run.
+        out: Folder of runs; without it, the command leaves it to its default.
+        extra: Further options of `robometer-rl train`, quoted as for a shell.
+
+    Returns:
+        A line for a shell.
+    """
+    words = ["robometer-rl", "train", *train_options(config), *shlex.split(extra)]
+    return shlex.join(words if out is None else [*words, "--out", str(out)])
 
 
 @dataclass(frozen=True)

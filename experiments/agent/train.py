@@ -12,7 +12,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,14 +31,14 @@ from ..common.seeds import training_seed
 from .algorithms import hyperparameters, load_best, load_checkpoint, make_learner, normalisation
 from .callback import Coach, Journal, StopRequest, solved, write_curve
 from .environments import ground_truth, judging_env, training_envs
-from .run import Result, RunConfig, RunFolder, config_from_dict
+from .run import Result, RunConfig, RunFolder, command_line, config_from_dict
 from .videos import draw_videos
 
 with naming_extras():
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.logger import configure
 
-__all__ = ["TrainCommand", "command_of", "main", "train"]
+__all__ = ["TrainCommand", "main", "train"]
 
 INTERRUPTED = 130
 _PACKAGES = (
@@ -66,28 +66,6 @@ class TrainCommand:
     """Folder for every other episode that the agent learns from; `robometer-rl fit` reads them."""
     wandb: str | None = None
     """Project of Weights & Biases to log to besides CSV and TensorBoard; needs `pip install wandb`."""
-
-
-def command_of(config: RunConfig) -> list[str]:
-    """The words after `robometer-rl` that repeat a run.
-
-    Args:
-        config: The run.
-
-    Returns:
-        `train` and the options that differ from their defaults.
-    """
-    words = ["train"]
-    for item in fields(RunConfig):
-        value = getattr(config, item.name)
-        if value == item.default:
-            continue
-        flag = f"--{item.name.replace('_', '-')}"
-        if isinstance(value, bool):
-            words.append(flag if value else f"--no-{flag[2:]}")
-        else:
-            words += [flag, str(value)]
-    return words
 
 
 def _open_folder(folder: RunFolder, config: RunConfig) -> None:
@@ -223,7 +201,7 @@ def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, ag
         final_true_success=last["true_success"],
         final_true_success_last=last["true_success_last"],
         ground_truth=ground_truth(config, agent),
-        command=" ".join(["robometer-rl", *command_of(config)]),
+        command=command_line(config),
         versions=versions(_PACKAGES),
         machine=f"{processor()}, {os.cpu_count()} cores",
         sessions=coach.journal.sessions + 1,

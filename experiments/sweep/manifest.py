@@ -17,9 +17,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ..agent.run import RunConfig, RunFolder, config_from_dict
+from ..agent.run import RunConfig, RunFolder, command_line, config_from_dict
 from ..common.files import write_json
-from .spec import Sweep, command_line
+from .spec import Sweep
 
 __all__ = ["MANIFEST", "Entry", "Manifest", "State", "exclusive", "is_held", "load", "now", "open_manifest"]
 

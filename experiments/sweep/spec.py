@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -21,10 +20,9 @@ from robometer_rl.envs.tasks import TASKS
 from ..agent.run import RunConfig, config_from_dict
 from ..common.parsing import parse_yaml
 
-__all__ = ["Sweep", "find_sweep", "read_sweep", "run_words"]
+__all__ = ["Sweep", "find_sweep", "read_sweep"]
 
 _DEFAULTS = {item.name: item.default for item in fields(RunConfig)}
-_ALWAYS_SAID = ("env", "algo", "reward", "seed", "steps")
 _OWN_KEYS = ("name", "include", "exclude")
 _PACKAGED = Path(__file__).with_name("studies")
 
@@ -86,28 +84,6 @@ def read_sweep(file: Path) -> Sweep:
         return Sweep(_name(values, file), tuple(_runs(values)))
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from error
-
-
-def run_words(config: RunConfig) -> list[str]:
-    """The options of `robometer-rl train` that name a run.
-
-    Args:
-        config: The run.
-
-    Returns:
-        Words for a command line: what tells the runs of a sweep apart, and what differs from its default.
-    """
-    words = []
-    for name, default in _DEFAULTS.items():
-        value = getattr(config, name)
-        flag = name.replace("_", "-")
-        if value == default and name not in _ALWAYS_SAID:
-            continue
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            words += [f"--{flag}", str(value)]
-    return words
 
 
 def _name(values: Mapping[str, Any], file: Path) -> str:
@@ -200,17 +176,3 @@ def _config(values: dict[str, Any]) -> RunConfig:
 
 def _matches(config: RunConfig, layer: Mapping[str, Any]) -> bool:
     return all(getattr(config, name) in _choices(name, value) for name, value in layer.items())
-
-
-def command_line(config: RunConfig, out: Path, extra: str = "") -> str:
-    """The command that makes a run by hand.
-
-    Args:
-        config: The run.
-        out: Folder of the sweep.
-        extra: Further options of `robometer-rl train`.
-
-    Returns:
-        A line for a shell.
-    """
-    return shlex.join(["robometer-rl", "train", *run_words(config), *shlex.split(extra), "--out", str(out)])

@@ -23,12 +23,12 @@ from rich.live import Live
 from robometer_rl.arguments import read_arguments
 from robometer_rl.errors import InputError, checking_input
 
-from ..agent.run import RunConfig
+from ..agent.run import RunConfig, train_options
 from .local_engine import LocalEngine, cores_of_this_process, memory_of_this_process
 from .manifest import MANIFEST, Manifest, exclusive, load, open_manifest
 from .process import LOG, PROGRAM, Job
 from .scheduler import Engine, Interruption, Loop, ProgressView
-from .spec import find_sweep, read_sweep, run_words
+from .spec import find_sweep, read_sweep
 from .status_table import LineView, LiveView, summary, table
 
 __all__ = ["SweepConfig", "main", "sweep"]
@@ -141,7 +141,7 @@ def sweep(config: SweepConfig, program: Sequence[str] = PROGRAM) -> int:
 
 def _run(config: SweepConfig, manifest: Manifest, program: tuple[str, ...], console: Console) -> None:
     """Takes every run to its end."""
-    words = {entry.id: run_words(entry.config) + shlex.split(config.extra) for entry in manifest.entries}
+    words = {entry.id: train_options(entry.config) + shlex.split(config.extra) for entry in manifest.entries}
     jobs = {
         run_id: Job(run_id, tuple(its), program, config.cpus, config.memory_gb)
         for run_id, its in words.items()

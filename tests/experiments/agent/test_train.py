@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -30,8 +31,8 @@ from robometer_rl.experiments.agent import environments
 from robometer_rl.experiments.agent import train as training
 from robometer_rl.experiments.agent.algorithms import load_checkpoint, make_learner, save_checkpoint
 from robometer_rl.experiments.agent.environments import ground_truth, judging_env, training_envs
-from robometer_rl.experiments.agent.run import CURVE_COLUMNS, RunConfig, RunFolder
-from robometer_rl.experiments.agent.train import TrainCommand, command_of, train
+from robometer_rl.experiments.agent.run import CURVE_COLUMNS, RunConfig, RunFolder, train_options
+from robometer_rl.experiments.agent.train import TrainCommand, train
 from robometer_rl.experiments.common.seeds import EVALUATION, TRAINING, training_seed
 from robometer_rl.experiments.episodes import list_episodes, read_episode
 from robometer_rl.rewards import weights_id
@@ -70,6 +71,7 @@ def test_a_run_leaves_a_curve_a_result_and_the_best_agent(reward: Any, tmp_path:
     assert folder.best_model.exists()
     assert not folder.checkpoint.exists()
     assert folder.read_config() == config
+    assert tyro.cli(TrainCommand, args=shlex.split(result.command)[2:]).run == config
     learned = reward == "robometer"
     assert result.weights == (weights_id("compact") if learned else "")
     assert all(np.isfinite(row["learned_return"]) == learned for row in rows)
@@ -239,7 +241,7 @@ def test_a_solved_run_stops_and_its_curve_is_held_and_marked(
 
 
 def start(config: RunConfig, out: Path) -> subprocess.Popen[str]:
-    words = [*command_of(config), "--out", str(out), "--checkpoint-every", "50", "--no-videos"]
+    words = ["train", *train_options(config), "--out", str(out), "--checkpoint-every", "50", "--no-videos"]
     program = [sys.executable, "-m", "robometer_rl.cli", *words]
     return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -378,13 +380,6 @@ def test_a_run_does_not_go_on_with_other_weights(tmp_path: Path, monkeypatch: py
 # Commands and ids.
 
 
-def test_the_command_repeats_the_run() -> None:
-    config = replace(TINY, stop_when_solved=True, seed=3, shaping="delta")
-    words = command_of(config)
-    assert words[0] == "train"
-    assert tyro.cli(TrainCommand, args=words[1:]).run == config
-
-
 def test_the_id_is_the_same_in_every_process_and_another_for_every_change() -> None:
     program = "from robometer_rl.experiments.agent.run import RunConfig; print(RunConfig(seed=1).run_id)"
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
@@ -511,7 +506,7 @@ def test_a_full_disk_is_no_wrong_input(tmp_path: Path) -> None:
     program = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
     program += "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"
     program += "from robometer_rl.cli import main; sys.exit(main(sys.argv[1:]))"
-    words = [*command_of(TINY), "--out", str(tmp_path), "--checkpoint-every", "50", "--no-videos"]
+    words = ["train", *train_options(TINY), "--out", str(tmp_path), "--checkpoint-every", "50", "--no-videos"]
     done = subprocess.run(
         [sys.executable, "-c", program, *words], capture_output=True, text=True, timeout=120
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import gymnasium as gym
@@ -44,6 +44,30 @@ class Still:
 
     def predict(self, observation: Any, deterministic: bool) -> tuple[Any, None]:
         return np.zeros(1, np.float32), None
+
+    def get_vec_normalize_env(self) -> None:
+        """Observations are as they are."""
+
+
+class Normalised(Still):
+    """A policy that was trained on observations less 7; it keeps what it sees."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def predict(self, observation: Any, deterministic: bool) -> tuple[Any, None]:
+        self.seen.append(observation)
+        return super().predict(observation, deterministic)
+
+    def get_vec_normalize_env(self) -> Any:
+        return SimpleNamespace(normalize_obs=lambda observation: observation - 7)
+
+
+def test_an_agent_is_judged_on_observations_normalised_as_in_training() -> None:
+    judge = TrueSuccess(SolvedFrom(0), episodes=1)
+    judge.model = agent = Normalised()  # type: ignore[assignment]
+    judge.success_rate()
+    assert np.unique(agent.seen) == [-7.0]
 
 
 def test_success_at_any_step_counts() -> None:

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import pytest
-import tyro
 
 from robometer_rl.envs.tasks import TASKS
 from robometer_rl.experiments.agent.run import RunConfig
-from robometer_rl.experiments.agent.train import TrainCommand
-from robometer_rl.experiments.sweep.spec import find_sweep, read_sweep, run_words
+from robometer_rl.experiments.sweep.spec import find_sweep, read_sweep
 
 SWEEPS = Path(__file__).parents[3] / "experiments" / "sweep" / "studies"
 
@@ -193,16 +190,3 @@ def test_a_path_that_is_nearly_that_of_a_file_is_told_so(tmp_path: Path) -> None
         find_sweep(tmp_path / "mien.yaml")
     with pytest.raises(FileNotFoundError, match=f"no sweep file {tmp_path}"):
         find_sweep(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "config",
-    [
-        RunConfig(),
-        RunConfig("robosuite/Lift", "ppo", "none", 3, 500, "delta", "a b", n_envs=2, stop_when_solved=True),
-        RunConfig(overrides='{"gamma": 0.99, "net_arch": [64, 64]}'),
-    ],
-)
-def test_the_command_of_a_run_is_what_train_reads(config: RunConfig) -> None:
-    words = shlex.split(shlex.join([*run_words(config), "--out", "x"]))
-    assert tyro.cli(TrainCommand, args=words) == TrainCommand(run=config, out=Path("x"))
