@@ -48,7 +48,7 @@ def prefix_indices(last: int, kept: int = KEPT) -> NDArray[np.int64]:
     Returns:
         Evenly spaced indices from 0 to `last`, both kept; all of them where there are fewer.
 
-    Example:
+    Examples:
         >>> prefix_indices(31).tolist()
         [0, 4, 9, 13, 18, 22, 27, 31]
     """

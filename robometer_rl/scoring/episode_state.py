@@ -130,7 +130,7 @@ class StepOutcome(NamedTuple):
 class EpisodeState:
     """Keeps the last scores of n episodes; `begin`, then `pay` at every step.
 
-    Example:
+    Examples:
         >>> state = EpisodeState(1, RewardConfig(ShapingConfig("delta")))
         >>> all_rows, zero, no = np.ones(1, bool), np.zeros(1, np.float32), np.zeros(1, bool)
         >>> state.begin(all_rows, Scores(zero, zero))

@@ -53,7 +53,7 @@ class ShareFrames(gym.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     wrapper outside it does nothing. `info` gains `env_reward`, and `is_success` where the environment tells
     only `success`.
 
-    Example:
+    Examples:
         >>> from gymnasium.vector import AsyncVectorEnv
         >>> from robometer_rl import RobometerVectorReward, ShareFrames, make_env
         >>> def make():

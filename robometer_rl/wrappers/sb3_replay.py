@@ -104,7 +104,7 @@ class _EpisodeEnd(BaseBuffer):
 class RobometerReplayBuffer(_EpisodeEnd, ReplayBuffer):
     """SB3's replay buffer for environments with `score="episode_end"`.
 
-    Example:
+    Examples:
         >>> from stable_baselines3 import SAC
         >>> from robometer_rl import RobometerReplayBuffer, RobometerReward, make_env
         >>> env = RobometerReward(make_env("metaworld/door-close-v3"), "close the door", score="episode_end")

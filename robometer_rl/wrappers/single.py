@@ -35,7 +35,7 @@ class RobometerReward(Rewarded, gym.Wrapper[Any, Any, Any, Any], RecordConstruct
 
     The model is loaded at the first `reset`, once per process for all wrappers that name the same one.
 
-    Example:
+    Examples:
         >>> import gymnasium as gym
         >>> from robometer_rl import RobometerReward
         >>> env = gym.make("robometer_rl:metaworld/drawer-open-v3")  # doctest: +SKIP

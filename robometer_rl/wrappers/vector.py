@@ -37,7 +37,7 @@ class RobometerVectorReward(Rewarded, VectorWrapper[Any, Any, Any, Any, Any]):
 
     Sub-environments in worker processes must each be a `ShareFrames`; others are wrapped by it here.
 
-    Example:
+    Examples:
         >>> import gymnasium as gym
         >>> from robometer_rl import RobometerVectorReward, make_env
         >>> tasks = ["metaworld/drawer-open-v3", "metaworld/door-close-v3"]
