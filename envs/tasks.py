@@ -114,7 +114,7 @@ def get_task(task_id: str) -> Task:
         The task.
 
     Raises:
-        ValueError: No such task; the message lists the closest ids.
+        ValueError: No such task; the message names the three closest ids and how to list all.
     """
     task = TASKS.get(task_id)
     if task is not None:
@@ -125,9 +125,9 @@ def get_task(task_id: str) -> Task:
     wanted = str(task_id).lower()
     found = get_close_matches(wanted, ids, n=3, cutoff=0.6)
     found += [names[name].lower() for name in get_close_matches(wanted, names, n=3, cutoff=0.6)]
-    close = list(dict.fromkeys(ids[key] for key in found))
-    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "ids look like 'robosuite/Lift';"
-    raise ValueError(f"unknown task {task_id!r}: {hint} list_tasks() gives all {len(TASKS)}")
+    close = list(dict.fromkeys(ids[key] for key in found))[:3]
+    hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "ids look like 'robosuite/Lift'."
+    raise ValueError(f"unknown task {task_id!r}: {hint} `python -m robometer_rl.envs` lists all {len(TASKS)}")
 
 
 def list_tasks(suite: Suite | None = None, split: Split | None = None) -> list[Task]:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from robometer_rl.arguments import read_arguments
 from robometer_rl.errors import checking_input
 
+from ..common.progress import progress
 from ..common.provenance import processor, versions
 from .cases import CASES
 from .config import QUICK, BenchCounts, BenchSetup
@@ -90,16 +90,8 @@ def bench(config: BenchConfig, command: str, console: Console) -> BenchReport:
     rows: list[BenchRow] = []
     parts: list[Part] = []
     skipped: dict[str, str] = {}
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        line = bar.add_task("", total=len(config.only or CASES))
+    with progress(console, "cases", len(config.only or CASES)) as advance:
         for name in config.only or CASES:
-            bar.update(line, description=name)
             try:
                 found = CASES[name](config.setup)
             except (ImportError, NotImplementedError) as error:
@@ -107,7 +99,7 @@ def bench(config: BenchConfig, command: str, console: Console) -> BenchReport:
             else:
                 rows += found.rows
                 parts += found.parts
-            bar.advance(line)
+            advance(note=name)
     return BenchReport(
         machine(config.threads), command, date, asdict(config.setup), tuple(rows), tuple(parts), skipped
     )

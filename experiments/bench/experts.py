@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from robometer_rl.envs import make_env, make_expert
 from robometer_rl.envs.tasks import Split, get_task, list_tasks
+
+from ..common.progress import progress
 
 __all__ = ["CheckExpertsConfig", "ExpertRate", "check_experts", "main", "steps_to_success"]
 
@@ -85,22 +86,14 @@ def check_experts(config: CheckExpertsConfig) -> list[ExpertRate]:
     tasks = [task.id for task in list_tasks(split=config.split)] if config.split else config.tasks
     tasks = [get_task(task).id for task in tasks]
     seeds = range(config.seed_start, config.seed_start + config.seeds)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
     rows = []
-    with Progress(*columns, console=Console(stderr=True, markup=False)) as bar:
-        line = bar.add_task("", total=len(tasks) * len(seeds))
+    with progress(Console(stderr=True, markup=False), "episodes", len(tasks) * len(seeds)) as advance:
         for task in tasks:
-            bar.update(line, description=task)
             env = make_env(task, horizon=config.horizon, render_mode=None)
             steps = []
             for seed in seeds:
                 steps.append(steps_to_success(env, seed))
-                bar.advance(line)
+                advance(note=task)
             env.close()
             rows.append(_row(task, seeds, steps))
     return rows

@@ -20,12 +20,12 @@ from typing import Literal
 import numpy as np
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from robometer_rl.rewards import RewardModel
 from robometer_rl.subenvs.workers import WorkerDiedError
 
+from ..common.progress import progress
 from .memory import leak, memory_of_family
 from .soak_envs import SENTENCE, First, Fleet, GymnasiumFleet, Sb3Fleet, Seen, env_reward, picture
 
@@ -228,18 +228,13 @@ def _run(config: SoakConfig, fleet: Fleet, checker: Checker, console: Console) -
     rng = np.random.default_rng(config.seed)
     every = max(1, config.steps // _LOOKS)
     samples: list[tuple[float, float]] = []
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        line = bar.add_task(f"steps of {config.envs} environments, {config.vector}", total=config.steps)
+    what = f"steps of {config.envs} environments, {config.vector}"
+    with progress(console, what, config.steps) as advance:
         due = config.steps // 10
         while checker.steps < config.steps:
+            before = checker.steps
             checker.step(fleet.step(rng.uniform(-1.0, 1.0, (config.envs, 2)).astype(np.float32)))
-            bar.update(line, completed=checker.steps)
+            advance(checker.steps - before)
             if checker.steps >= due:
                 samples.append((checker.steps, memory_of_family(os.getpid()).now))
                 due += every

@@ -18,9 +18,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from rich.console import Console
+
 from robometer_rl.arguments import read_arguments
 from robometer_rl.errors import InputError, checking_input
 
+from ..common.progress import progress
 from ..episodes import RANKS, episode_path, list_episodes, read_frame_kind, write_episode
 
 _KEPT_STUDIOS = 1
@@ -276,31 +279,14 @@ def _chunks(missing: Sequence[Order], size: int) -> Iterator[tuple[Order, ...]]:
 
 def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[CollectReport]:
     """Hands the orders to the workers and waits, with a progress bar."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     if not missing:
         return []
     _one_thread_each()
     reports: list[CollectReport] = []
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
     pool = ProcessPoolExecutor(
         config.workers or os.cpu_count() or 1, mp_context=multiprocessing.get_context("spawn")
     )
-    with pool, Progress(*columns) as bar:
-        line = bar.add_task("episodes", total=len(missing))
+    with pool, progress(Console(markup=False), "episodes", len(missing)) as advance:
         jobs: list[Future[list[CollectReport]]] = [
             pool.submit(_run_job, config, job) for job in _chunks(missing, config.chunk)
         ]
@@ -308,7 +294,7 @@ def _fulfil(config: CollectConfig, missing: Sequence[Order]) -> list[CollectRepo
             for job in as_completed(jobs):
                 done = job.result()
                 reports += done
-                bar.update(line, advance=len(done), description=done[-1].order.task)
+                advance(len(done), done[-1].order.task)
         except BaseException:
             # Leaving the pool shuts it down again and would forget that waiting jobs are cancelled: wait.
             pool.shutdown(wait=True, cancel_futures=True)

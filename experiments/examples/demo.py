@@ -17,7 +17,6 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import Progress, track
 from rich.table import Table
 
 from robometer_rl.arguments import read_arguments
@@ -29,6 +28,8 @@ from robometer_rl.rewards import load_reward_model
 from robometer_rl.video.figures import ScoredEpisode, draw_mosaic, draw_sheet
 from robometer_rl.video.io import write_mp4
 from robometer_rl.wrappers.single import RobometerReward
+
+from ..common.progress import progress, tracked
 
 __all__ = ["DemoConfig", "DemoEpisode", "demo", "main", "play"]
 
@@ -112,14 +113,13 @@ def demo(config: DemoConfig) -> list[DemoEpisode]:
     )
     start = time.perf_counter()
     played: list[DemoEpisode] = []
-    with Progress(console=console) as bar:
-        playing = bar.add_task("playing", total=len(config.tasks) * len(KINDS))
+    with progress(console, "episodes played", len(config.tasks) * len(KINDS)) as advance:
         for task in config.tasks:
             steps = None
             for kind in KINDS:
                 played.append(play(task, kind, config, threshold, steps))
                 steps = steps or len(played[-1].episode.frames)
-                bar.advance(playing)
+                advance(note=f"{task}, {kind}")
     console.print(_table(played, threshold))
     rows = [[game.episode for game in played if game.task == task] for task in config.tasks]
     figure, video = config.out / "demo.png", config.out / "demo.mp4"
@@ -127,7 +127,7 @@ def demo(config: DemoConfig) -> list[DemoEpisode]:
     columns = [list(column) for column in zip(*rows, strict=True)]
     draw_sheet(columns, "What the learned reward sees", width=1000 * len(rows)).save(figure)
     length = max(len(game.episode.frames) for game in played)
-    write_mp4(video, track(draw_mosaic(rows), "drawing", total=length, console=console), FPS)
+    write_mp4(video, tracked(draw_mosaic(rows), console, "frames drawn", length), FPS)
     console.print(f"figure: {figure}\nvideo:  {video}", highlight=False, soft_wrap=True)
     console.print(f"{len(played)} episodes in {time.perf_counter() - start:.0f} s")
     return played

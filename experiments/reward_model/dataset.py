@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
 
 from robometer_rl.envs.tasks import TASKS, get_task
 from robometer_rl.rewards.compact.runtime import preprocess
 from robometer_rl.rewards.compact.text import TaskTokenizer
 from robometer_rl.rewards.training.sampling import TaskText
 
+from ..common.progress import tracked
 from ..episodes import Episode, list_episodes, read_episode
 
 __all__ = ["fingerprint", "read_episodes", "read_sentences", "refuse_unseen", "resize_frames", "task_texts"]
@@ -49,7 +49,7 @@ def resize_frames(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 def read_episodes(paths: Sequence[Path], size: int, console: Console) -> list[Episode]:
     """Read all episodes into memory, with frames of `size` x `size` pixels."""
     episodes = []
-    for path in track(paths, "reading episodes", console=console):
+    for path in tracked(paths, console, "episodes read", len(paths)):
         episode = read_episode(path)
         episodes.append(replace(episode, frames=resize_frames(episode.frames, size)))
     return episodes

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from robometer_rl.arguments import read_arguments
@@ -20,6 +19,7 @@ from robometer_rl.errors import checking_input
 from robometer_rl.rewards import RewardModel, Scores, load_reward_model
 
 from ..common.files import write_json
+from ..common.progress import tracked
 from ..episodes import AIMLESS, Episode, list_episodes, read_episode
 from .labels import BY_CHANCE, episode_rank, progress_labels
 from .metrics import average_precision, pearson_r, roc_auc, tier_tau
@@ -300,7 +300,7 @@ def evaluate(
     """
     tasks = list(data)
     table: dict[str, dict[str, float]] = {}
-    steps = track(tasks, "evaluating", console=console) if console else tasks
+    steps = tracked(tasks, console, "tasks evaluated", len(tasks))
     for number, task in enumerate(steps):
         rng = np.random.default_rng([seed, number])
         others = [t for t in tasks if t != task and task not in get_task(t).also_shows]

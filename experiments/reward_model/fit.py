@@ -20,7 +20,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from robometer_rl.arguments import read_arguments
@@ -42,6 +41,7 @@ from robometer_rl.rewards.training.sampling import (
 from robometer_rl.rewards.training.step import WordNoise, batch_losses, warn_if_emulated
 from robometer_rl.rewards.training.words import distil_word_table, teacher_folder
 
+from ..common.progress import progress
 from ..episodes import Episode, list_episodes
 from .calibration import calibrate, load_validation, validation_episodes
 from .dataset import fingerprint, read_episodes, read_sentences, refuse_unseen, task_texts
@@ -316,14 +316,9 @@ def _train(
     config = run.config
     precision = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.precision]
     warn_if_emulated(precision, torch.device(config.device))
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as bar, ThreadPoolExecutor(1) as loader:
-        shown = bar.add_task("fit", total=config.steps, completed=run.step)
+    steps = progress(console, "steps", config.steps, done=run.step)
+    terms: str | None = None
+    with steps as advance, ThreadPoolExecutor(1) as loader:
 
         def draw(step: int) -> Any:  # each step has its own generator: a resumed run draws the same batches
             return sampler.draw(np.random.default_rng([config.seed, step]))
@@ -356,7 +351,7 @@ def _train(
                     log.add_scalar(f"loss_while_learning/{name}", getattr(losses, name).item(), run.step)
                 log.add_scalar("learning_rate", rate, run.step)
                 terms = " ".join(f"{name} {value:.3f}" for name, value in saved.items())
-                bar.update(shown, completed=run.step, description=f"fit {terms}")
+            advance(note=terms)
             if run.step % config.save_every == 0 or run.step == config.steps:
                 run.save()
             if validation and (run.step % config.evaluate_every == 0) and run.step < config.steps:
