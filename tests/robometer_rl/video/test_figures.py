@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import matplotlib.style
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from robometer_rl.video.canvas import BLUE, GREEN, PALE_GREEN, PAPER, Canvas, fit_text, text_width
-from robometer_rl.video.figures import ScoredEpisode, draw_episode, draw_mosaic, draw_overlay, draw_sheet
+from robometer_rl.video.figures import (
+    ScoredEpisode,
+    _tick_labels,
+    draw_episode,
+    draw_mosaic,
+    draw_overlay,
+    draw_sheet,
+)
+
+PAPER, BLUE, GREEN, PALE_GREEN = (255, 255, 255), (37, 99, 235), (22, 150, 72), (217, 244, 226)
 
 
 def episode(count: int = 9, truth: list[bool] | None = None, **changes: object) -> ScoredEpisode:
@@ -85,7 +97,7 @@ def test_overlay_shows_the_frame_and_grows_the_curve(shape: tuple[int, int]) -> 
     for number, picture in enumerate(pictures):
         assert picture.dtype == np.uint8
         assert (picture[80, 101] == number * 20).all()
-    ink = [where(picture[-190:, :70], BLUE).sum() for picture in pictures]
+    ink = [where(picture[-190:, :130], BLUE).sum() for picture in pictures]
     assert ink[0] < ink[4] < ink[8]
 
 
@@ -124,17 +136,79 @@ def test_curves_that_do_not_fit_the_frames_are_refused() -> None:
         episode(frames=np.zeros((9, 24, 24), np.uint8))
 
 
-def test_text_is_cut_to_its_width() -> None:
-    words = "put the green stick in the brown bowl"
-    cut = fit_text(words, 20, 120)
-    assert cut.endswith("...")
-    assert words.startswith(cut[:-3])
-    assert text_width(cut, 20) <= 120
-    assert fit_text(words, 20, 10_000) == words
+def ink(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Columns of the title row that hold letters."""
+    return (picture[5:35] < 200).any(axis=(0, 2))
 
 
-def test_lines_have_smooth_edges() -> None:
-    canvas = Canvas(60, 60)
-    canvas.line([(5, 5), (55, 31)], (0, 0, 0), 3)
-    shades = np.unique(np.asarray(canvas.image())[..., 0])
-    assert len(shades) > 5
+def test_long_titles_are_cut_before_the_note() -> None:
+    note = "learned return 77"
+    alone = ink(np.asarray(draw_episode(episode(title="", note=note))))
+    long = "put the green stick in the brown bowl " * 9
+    both = ink(np.asarray(draw_episode(episode(title=long, note=note))))
+    first = np.flatnonzero(alone)[0]
+    np.testing.assert_array_equal(both[first:], alone[first:])
+    assert not both[first - 20 : first].any()
+    assert both[first - 60 : first - 20].any()
+
+
+def test_long_titles_stay_inside_an_overlay() -> None:
+    picture = next(draw_overlay(episode(title="put the green stick in the brown bowl " * 9), width=320))
+    columns = np.flatnonzero((picture[5:40] < 200).any(axis=(0, 2)))
+    assert 270 < columns[-1] < 305
+
+
+def test_titles_are_shown_as_they_are_written() -> None:
+    """A dollar starts no formula, a line break is a blank, and letters that the font lacks are boxes."""
+    plain = np.asarray(draw_episode(episode(title="a$b_1$ c d")))
+    broken = np.asarray(draw_episode(episode(title="a$b_1$\nc\td")))
+    np.testing.assert_array_equal(plain, broken)
+    width = [np.flatnonzero(ink(np.asarray(draw_episode(episode(title=t)))))[-1] for t in ("b_1", "$b_1$")]
+    assert width[1] > width[0] + 10
+    foreign, boxes = (np.asarray(draw_episode(episode(title=t))) for t in ("\u6253 door", "\u25a1 door"))
+    np.testing.assert_array_equal(foreign, boxes)
+
+
+@pytest.mark.parametrize("style", ["dark_background", "ggplot", "fivethirtyeight", "Solarize_Light2"])
+def test_the_users_matplotlib_style_changes_nothing(style: str) -> None:
+    shown = episode(truth=[False] * 6 + [True] * 3, threshold=0.5, note="learned return 77")
+    plain = np.asarray(draw_episode(shown)), list(draw_overlay(shown))[-1]
+    with matplotlib.style.context(style):
+        styled = np.asarray(draw_episode(shown)), list(draw_overlay(shown))[-1]
+    for ours, theirs in zip(plain, styled, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_nothing_of_pyplot_is_loaded_and_matplotlib_only_when_something_is_drawn() -> None:
+    code = (
+        "import sys, numpy as np;"
+        "from robometer_rl.video.figures import ScoredEpisode, draw_episode, draw_overlay;"
+        "assert 'matplotlib' not in sys.modules, 'loaded with the module';"
+        "line = np.linspace(0, 1, 3); frames = np.zeros((3, 24, 24, 3), np.uint8);"
+        "shown = ScoredEpisode('lift', frames, line, line, line);"
+        "draw_episode(shown); next(draw_overlay(shown));"
+        "assert 'matplotlib' in sys.modules; assert 'matplotlib.pyplot' not in sys.modules, 'pyplot'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("thumbs", [1, 2])
+def test_the_curves_span_the_episode_however_few_pictures_there_are(thumbs: int) -> None:
+    picture = np.asarray(draw_episode(episode(success=np.zeros(9, np.float32)), thumbs=thumbs, legend=False))
+    rows, columns = np.nonzero(where(picture, BLUE))
+    assert np.ptp(columns) > 400
+    assert np.ptp(rows) == pytest.approx(150, abs=5)
+
+
+def test_the_curves_of_a_narrow_overlay_start_inside_its_axes() -> None:
+    picture = list(draw_overlay(episode(success=np.zeros(9, np.float32)), width=160))[-1]
+    columns = np.nonzero(where(picture[-190:], BLUE))[1]
+    assert columns.min() >= 46
+
+
+def test_labels_of_moments_that_lie_close_do_not_run_into_each_other() -> None:
+    """After a pause in a recording two shown frames can be 0.1 s apart."""
+    assert _tick_labels([0.0, 5.0, 5.1, 10.0], "s", 80) == ["0.0 s", "5.0 s", "", "10.0 s"]
+    assert _tick_labels([1, 100, 200], "step", 1) == ["step 1", "step 100", "step 200"]
+    assert _tick_labels([1, 30, 200], "frame", 1) == ["frame 1", "", "frame 200"]
