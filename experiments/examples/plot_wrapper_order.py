@@ -8,8 +8,6 @@ from typing import Any
 
 import tyro
 
-from robometer_rl.envs.extras import naming_extras
-
 __all__ = ["STACKS", "Stack", "WrapperOrderPlotConfig", "draw", "main"]
 
 _COLOURS = {"right": "#15803d", "slow": "#9a6b00", "refused": "#b91c1c"}
@@ -76,8 +74,7 @@ def draw(out: Path) -> None:
     Args:
         out: The PNG to write.
     """
-    with naming_extras():
-        from matplotlib.figure import Figure
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 8.6), dpi=110)
     for axes, stack in zip(figure.subplots(2, 3).flat, STACKS, strict=True):

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robometer_rl.envs.extras import naming_extras
-
 from .bootstrap import Floats, Interval
 from .statistics import THRESHOLDS, Aggregate, Alarm, mean_curve
 from .study import Group, Run, short
@@ -85,8 +83,8 @@ def _bold(order: int) -> dict[str, Any]:
 
 def _figure(width: float, height: float) -> Figure:
     """A figure that belongs to no window and no global state, in inches."""
-    with naming_extras():
-        from matplotlib.figure import Figure
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), dpi=_DPI, layout="constrained", facecolor="white")
 
 

@@ -382,11 +382,11 @@ def _text(
 
 
 def _printable(words: str) -> str:
-    """The words in one line, with a box for each letter that the font does not have."""
+    """The words in one line: a blank for each tab and line break, a box for a letter that the font lacks."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     font = get_font(findfont(FontProperties(family=_FONT)))
-    line = " ".join(words.split())
+    line = "".join(" " if letter.isspace() else letter for letter in words)
     return "".join(letter if font.get_char_index(ord(letter)) else "\u25a1" for letter in line)
 
 

@@ -287,7 +287,9 @@ def test_wrong_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_on_the_core_install_it_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    for name in ("report", "page", "html"):
+        monkeypatch.delitem(sys.modules, f"robometer_rl.experiments.report.{name}")
+    monkeypatch.setitem(sys.modules, "jinja2", None)
     assert command_line(["report", str(small(tmp_path)), "--resamples", "200"]) == 2
     assert "pip install 'robometer-rl[train]'" in capsys.readouterr().err
 
