@@ -15,6 +15,7 @@ _EXTRA_OF = {
     "mujoco": "metaworld",
     "fast_simplification": "metaworld",
     "h5py": "train",
+    "psutil": "train",
     "jinja2": "train",
     "ray": "ray",
     "tensorboard": "train",

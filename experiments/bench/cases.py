@@ -273,11 +273,11 @@ def peak(setup: BenchSetup) -> Found:
     name = f"memory: peak of {counts.envs} environments"
     return Found(
         (
-            single("peak", f"{name}, in one process", "MiB", one.peak, goal),
+            single("peak", f"{name}, in one process", "MiB", one.resident, goal),
             single(
-                "peak workers", f"{name}, a worker each", "MiB", many.peak, goal,
+                "peak workers", f"{name}, a worker each", "MiB", many.resident, goal,
                 "summed over all processes, which counts shared pages in each; "
-                f"counting those once, {many.own:.0f} MiB at the end",
+                f"counting those once, {many.proportional:.0f} MiB at the end",
             ),
         )
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Memory of processes, read from Linux's `/proc`, and the bench's two questions about it.
+"""The bench's two questions about memory.
 
 Does an episode leave anything behind, and how much do several environments need? Both are asked in a child
 process of their own, so that the figure holds nothing of what was measured before.
@@ -8,50 +8,46 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
 
 from robometer_rl import RobometerReward, make_env
 
+from ..common.process_memory import MIB, memory_of, memory_of_tree
+
 __all__ = [
     "Growth",
-    "Memory",
+    "Peak",
+    "PeakSampler",
     "PictureEnv",
-    "family",
     "growth",
     "in_child",
     "leak",
-    "memory_of",
-    "memory_of_family",
     "peak_in_one_process",
     "peak_with_workers",
 ]
 
-PROC = Path("/proc")
-MIB = 1024.0  # KiB per MiB: /proc counts in KiB
 SENTENCE = "open the drawer"
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Memory:
-    """Of one process or the sum over several, MiB."""
+class Peak:
+    """Of a process and its descendants together, MiB."""
 
-    now: float
-    """Resident set."""
-    peak: float
-    """Largest resident set since the process began."""
-    own: float
-    """Proportional set: pages shared by k processes count 1/k to each, so that sums count them once."""
+    resident: float
+    """Largest sum of resident sets, which counts shared pages in each process."""
+    proportional: float
+    """Sum of proportional sets at the end, which counts shared pages once."""
 
 
 @dataclass(frozen=True)
@@ -71,61 +67,36 @@ class Growth:
         return self.after - self.before
 
 
-def memory_of(pid: int | str = "self") -> Memory:
-    """Reads the memory of a process.
+class PeakSampler:
+    """Looks at the memory of this process and its descendants again and again, in a thread."""
 
-    Args:
-        pid: Its id; `"self"` is this one.
+    def __init__(self, every: float = 0.1) -> None:
+        """Nothing is sampled yet.
 
-    Returns:
-        What it holds.
+        Args:
+            every: Seconds between two looks; a peak that is shorter may be missed.
+        """
+        self.resident = 0
+        """Largest sum of resident sets so far, bytes."""
+        self._every = every
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
-    Raises:
-        NotImplementedError: This system has no `/proc`.
-        ProcessLookupError: There is no such process, or it has ended.
-    """
-    if not (PROC / "self/status").is_file():
-        raise NotImplementedError("memory is read from /proc, which this system does not have: Linux only")
-    try:
-        status = _fields(PROC / str(pid) / "status")
-        proportional = _fields(PROC / str(pid) / "smaps_rollup")
-    except FileNotFoundError as error:
-        raise ProcessLookupError(f"there is no process {pid}") from error
-    if "VmRSS" not in status:
-        raise ProcessLookupError(f"process {pid} has ended: it holds no memory")
-    return Memory(status["VmRSS"] / MIB, status["VmHWM"] / MIB, proportional["Pss"] / MIB)
+    def __enter__(self) -> Self:
+        """Begins to look."""
+        self._thread.start()
+        return self
 
+    def __exit__(self, *error: object) -> None:
+        """Looks for the last time."""
+        self._over.set()
+        self._thread.join()
 
-def _fields(path: Path) -> dict[str, float]:
-    """The `Name:  123 kB` lines of a file below `/proc`, KiB."""
-    lines = (line.split() for line in path.read_text().splitlines())
-    return {words[0].rstrip(":"): float(words[1]) for words in lines if words[-1] == "kB"}
-
-
-def family(pid: int) -> list[int]:
-    """A process and all below it that live, on Linux.
-
-    Args:
-        pid: The eldest.
-
-    Returns:
-        Their ids, the eldest first.
-    """
-    parents = {}
-    for path in PROC.glob("[0-9]*/stat"):
-        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
-            # The name in brackets may hold anything; after it come state and parent.
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
-
-
-def memory_of_family(pid: int) -> Memory:
-    """Sums over a process and its descendants; the sum of `now` counts shared pages again and again."""
-    each = [memory_of(one) for one in family(pid)]
-    return Memory(*(sum(getattr(m, name) for m in each) for name in ("now", "peak", "own")))
+    def _sample(self) -> None:
+        over = False
+        while not over:
+            over = self._over.wait(self._every)
+            self.resident = max(self.resident, memory_of_tree(os.getpid()).resident)
 
 
 def in_child(function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -210,7 +181,7 @@ def growth(model: str, episodes: int, warmup: int, every: int, threads: int) -> 
     seen = []
     for episode in range(warmup + episodes + 1):
         if episode >= warmup and (episode - warmup) % every == 0:
-            seen.append((episode, memory_of().now))
+            seen.append((episode, memory_of().resident / MIB))
         env.reset(seed=episode)
         truncated = False
         while not truncated:
@@ -251,7 +222,7 @@ class _Maker:
         return env
 
 
-def peak_in_one_process(model: str, task: str, size: int, n: int, steps: int, threads: int) -> Memory:
+def peak_in_one_process(model: str, task: str, size: int, n: int, steps: int, threads: int) -> Peak:
     """Steps n wrapped environments in this process.
 
     Args:
@@ -263,32 +234,31 @@ def peak_in_one_process(model: str, task: str, size: int, n: int, steps: int, th
         threads: Of torch.
 
     Returns:
-        The memory of the process at the end; its peak holds imports and construction too.
+        The peak over construction and steps, and what is held at the end.
     """
-    envs = gym.vector.SyncVectorEnv([_Maker(task, size, seed) for seed in range(n)])
-    return _played(envs, model, steps, threads)
+    makers = [_Maker(task, size, seed) for seed in range(n)]
+    return _played(lambda: gym.vector.SyncVectorEnv(makers), model, steps, threads)
 
 
-def peak_with_workers(model: str, task: str, size: int, n: int, steps: int, threads: int) -> Memory:
+def peak_with_workers(model: str, task: str, size: int, n: int, steps: int, threads: int) -> Peak:
     """The same with a worker process per environment; summed over this process and the workers."""
-    envs = gym.vector.AsyncVectorEnv(
-        [_Maker(task, size, seed, shared=True) for seed in range(n)], context="spawn"
-    )
-    return _played(envs, model, steps, threads)
+    makers = [_Maker(task, size, seed, shared=True) for seed in range(n)]
+    return _played(lambda: gym.vector.AsyncVectorEnv(makers, context="spawn"), model, steps, threads)
 
 
-def _played(envs: Any, model: str, steps: int, threads: int) -> Memory:
+def _played(make: Callable[[], Any], model: str, steps: int, threads: int) -> Peak:
     from robometer_rl import RobometerVectorReward
 
     _use_threads(threads)
-    wrapped = RobometerVectorReward(envs, SENTENCE, model, warn_unseen_world=False)
-    wrapped.action_space.seed(0)
-    wrapped.reset(seed=0)
-    for _ in range(steps):
-        wrapped.step(wrapped.action_space.sample())
-    memory = memory_of_family(os.getpid())
+    with PeakSampler() as peak:
+        wrapped = RobometerVectorReward(make(), SENTENCE, model, warn_unseen_world=False)
+        wrapped.action_space.seed(0)
+        wrapped.reset(seed=0)
+        for _ in range(steps):
+            wrapped.step(wrapped.action_space.sample())
+    at_end = memory_of_tree(os.getpid())
     wrapped.close()
-    return memory
+    return Peak(peak.resident / MIB, at_end.proportional / MIB)
 
 
 def _use_threads(threads: int) -> None:

@@ -25,8 +25,9 @@ from rich.table import Table
 from robometer_rl.rewards import RewardModel
 from robometer_rl.subenvs.workers import WorkerDiedError
 
+from ..common.process_memory import MIB, memory_of_tree
 from ..common.progress import progress
-from .memory import leak, memory_of_family
+from .memory import leak
 from .soak_envs import SENTENCE, First, Fleet, GymnasiumFleet, Sb3Fleet, Seen, env_reward, picture
 
 __all__ = ["Checker", "SoakConfig", "SoakError", "SoakResult", "left_behind", "main", "soak"]
@@ -236,7 +237,7 @@ def _run(config: SoakConfig, fleet: Fleet, checker: Checker, console: Console) -
             checker.step(fleet.step(rng.uniform(-1.0, 1.0, (config.envs, 2)).astype(np.float32)))
             advance(checker.steps - before)
             if checker.steps >= due:
-                samples.append((checker.steps, memory_of_family(os.getpid()).now))
+                samples.append((checker.steps, memory_of_tree(os.getpid()).resident / MIB))
                 due += every
     return samples
 

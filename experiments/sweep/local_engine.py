@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from robometer_rl.envs.extras import naming_extras
+
 from .process import Busy, Job, ProcessResult, RunProcess, end_holder
 from .scheduler import RunEvent
+
+with naming_extras():
+    import psutil
 
 __all__ = ["LocalEngine", "cores_of_this_process", "memory_of_this_process"]
 
@@ -19,7 +25,7 @@ _CANNOT_START = 127
 def cores_of_this_process() -> list[int]:
     """Returns the cores that this process may use: `taskset` and containers leave it a few of them."""
     cores = list(range(os.cpu_count() or 1))
-    if hasattr(os, "sched_getaffinity"):
+    if sys.platform == "linux":
         cores = sorted(os.sched_getaffinity(0))
     quota, _, period = _limit_of_container("cpu.max").partition(" ")
     return cores[: max(math.ceil(int(quota) / int(period)), 1)] if quota.isdigit() else cores
@@ -27,7 +33,7 @@ def cores_of_this_process() -> list[int]:
 
 def memory_of_this_process() -> int:
     """Returns the bytes of memory that all processes here may use together."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = int(psutil.virtual_memory().total)
     limit = _limit_of_container("memory.max")
     return min(memory, int(limit)) if limit.isdigit() else memory
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..agent.run import RunFolder
+from ..common.process_memory import memory_of_session
 from .manifest import now
 
 __all__ = ["LOG", "PROGRAM", "Busy", "Job", "ProcessResult", "RunProcess", "end_holder", "in_use"]
@@ -51,7 +52,8 @@ class Job:
     cpus: int = 1
     """Threads, and cores where `cores` pins it."""
     memory_gb: float | None = None
-    """Memory of the run and all its processes in GB (10**9 bytes); over it, the attempt is killed."""
+    """Memory of the run and all its processes in GB (10**9 bytes); over it, the attempt is killed. Pages that
+    processes share count once on Linux and in each of them elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class RunProcess:
         if limit is None or self._over or time.monotonic() < self._watched + _WATCH_SECONDS:
             return
         self._watched = time.monotonic()
-        used = _memory(self._process.pid) / 1e9
+        used = memory_of_session(self._process.pid).proportional / 1e9
         if used > limit:
             self._over = f"out of memory: {used:.2f} GB used, the limit is {limit:g} GB (--memory-gb)"
             self.kill()
@@ -202,24 +204,6 @@ def _environment(cpus: int) -> dict[str, str]:
     threads["LP_NUM_THREADS"] = str(cpus if cpus > 1 else 0)
     # `python -m` would look for packages in the working directory first, which `robometer-rl` does not.
     return {**os.environ, **threads, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
-
-
-def _memory(session: int) -> int:
-    """Bytes in use by all processes of a session, each shared page counted once among its sharers."""
-    total = 0
-    for name in os.listdir("/proc"):
-        # Processes end while one looks at them.
-        with contextlib.suppress(OSError):
-            if name.isdigit() and os.getsid(int(name)) == session:
-                total += _proportional_kb(int(name)) * 1024
-    return total
-
-
-def _proportional_kb(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    return 0
 
 
 def _last_line(log: Path, start: int) -> str:

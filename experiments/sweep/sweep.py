@@ -79,8 +79,6 @@ class SweepConfig:
                 raise ValueError(f"{name} should be at least {least}, got {getattr(self, name)}")
         if self.memory_gb is not None and not self.memory_gb > 0:
             raise ValueError(f"memory_gb should be a positive number, got {self.memory_gb}")
-        if self.memory_gb is not None and self.engine == "local" and sys.platform != "linux":
-            raise ValueError("--memory-gb is watched through /proc, which only Linux has")
         if self.engine == "local" and (self.gpus or self.address):
             raise ValueError("--gpus and --address are for --engine ray")
         taken = {item.name for item in fields(RunConfig)} | {"out", "threads"}

@@ -19,6 +19,7 @@ ROOM = "robometer_rl.experiments"
     ("module", "missing"),
     [
         ("episodes", "h5py"),
+        ("common.process_memory", "psutil"),
         ("reward_model.metrics", "scipy"),
         ("agent.success_callback", "stable_baselines3.common.callbacks"),
         ("examples.quickstart_sac", "stable_baselines3"),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import mmap
 import multiprocessing
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +19,7 @@ from robometer_rl.experiments.bench import cases as bench_cases
 from robometer_rl.experiments.bench.bench import BenchConfig, bench, main
 from robometer_rl.experiments.bench.cases import CASES, Found, throughput
 from robometer_rl.experiments.bench.config import BenchSetup
-from robometer_rl.experiments.bench.memory import PictureEnv, family, in_child, leak, memory_of
+from robometer_rl.experiments.bench.memory import PeakSampler, PictureEnv, leak
 from robometer_rl.experiments.bench.subjects import BareLoop, ReferenceSide, Side, prefix_indices, take_turns
 from robometer_rl.experiments.bench.table import (
     BenchReport,
@@ -28,6 +31,7 @@ from robometer_rl.experiments.bench.table import (
     paired,
     single,
 )
+from robometer_rl.experiments.common.process_memory import MIB, memory_of
 
 
 def report(*rows: BenchRow, parts: tuple[Part, ...] = ()) -> BenchReport:
@@ -184,29 +188,37 @@ def test_growth_is_last_less_first_and_a_slope() -> None:
     assert grown.slope == pytest.approx(100.0), "0.01 per episode"
 
 
-def test_memory_of_a_process() -> None:
-    before = memory_of()
-    held = np.ones(64 << 20, dtype=np.uint8)
-    after = memory_of()
-    assert 60 < after.now - before.now < 70
-    assert after.peak >= after.now
-    assert held[0] == 1
-    assert os.getpid() in family(os.getppid())
-    with pytest.raises(ProcessLookupError):
-        memory_of(in_child(os.getpid))
+def test_a_peak_that_is_over_is_remembered() -> None:
+    before = memory_of().resident
+    with PeakSampler(every=0.01) as peak:
+        with mmap.mmap(-1, 64 * MIB) as pages:  # a map of its own: freed heap is never used again for it
+            pages.write(b"x" * len(pages))
+            wait_until(lambda: peak.resident > before + 60 * MIB)
+        held = peak.resident
+    assert peak.resident >= held
+    assert memory_of().resident < held - 60 * MIB
 
 
-def test_a_family_holds_its_children() -> None:
+def test_a_peak_holds_worker_processes() -> None:
     context = multiprocessing.get_context("spawn")
     done = context.Event()
     child = context.Process(target=done.wait)
     child.start()
     try:
-        assert child.pid in family(os.getpid())
+        with PeakSampler() as peak:
+            own = memory_of().resident
+            wait_until(lambda: peak.resident > own + 5 * MIB)
     finally:
         done.set()
         child.join()
         child.close()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
 
 
 def test_the_picture_env_shows_a_square_that_moves() -> None:

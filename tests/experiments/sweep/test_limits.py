@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import tyro
 
@@ -43,7 +44,7 @@ def test_a_run_over_its_memory_is_ended_with_that_reason(tmp_path: Path) -> None
     assert eats_not["state"] == "done"
     assert eats["state"] == "failed"
     assert "GB used, the limit is 0.2 GB (--memory-gb)" in eats["error"]
-    assert not Path("/proc", (out / eats["id"] / "pids").read_text().strip()).exists()
+    assert not psutil.pid_exists(int((out / eats["id"] / "pids").read_text()))
 
 
 @pytest.mark.parametrize(
