@@ -21,7 +21,7 @@ from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint,
 from robometer_rl.rewards.compact.runtime import CompactReward
 
 from .calibration import calibrate, validation_episodes
-from .dataset import task_texts
+from .dataset import checkpoint_folder, task_texts
 
 __all__ = ["AverageConfig", "average", "main", "mean_checkpoint"]
 
@@ -31,7 +31,8 @@ class AverageConfig:
     """Which checkpoints, and where their mean goes."""
 
     checkpoints: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders of two or more checkpoints of the same architecture, words and tasks."""
+    """Folders of two or more checkpoints of the same architecture, words and tasks; "compact" is the bundled
+    one."""
     out: Path = Path("runs/average")
     """Folder of the run; the checkpoint goes to `checkpoint` in it, as with `fit`."""
     validation: Path = Path("data/validation")
@@ -51,7 +52,7 @@ def mean_checkpoint(folders: Sequence[Path]) -> Checkpoint:
     """
     if len(folders) < 2:
         raise ValueError(f"give two or more checkpoint folders, got {', '.join(map(str, folders)) or 'none'}")
-    *others, last = [load_checkpoint(folder) for folder in folders]
+    *others, last = [load_checkpoint(checkpoint_folder(folder)) for folder in folders]
     for folder, other in zip(folders[:-1], others, strict=True):
         for what, found, expected in (
             ("architecture", other.network.config.to_dict(), last.network.config.to_dict()),

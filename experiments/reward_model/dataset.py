@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,25 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from robometer_rl.envs.tasks import TASKS, get_task
+from robometer_rl.rewards.compact.checkpoint import BUNDLED
 from robometer_rl.rewards.compact.runtime import preprocess
 from robometer_rl.rewards.compact.text import TaskTokenizer
 from robometer_rl.rewards.training.sampling import TaskText
 
 from ..common.progress import tracked
-from ..episodes import Episode, list_episodes, read_episode
+from ..episodes import Episode, read_episode
 
-__all__ = ["fingerprint", "read_episodes", "read_sentences", "refuse_unseen", "resize_frames", "task_texts"]
+__all__ = [
+    "checkpoint_folder",
+    "fingerprint",
+    "read_episodes",
+    "read_sentences",
+    "refuse_unseen",
+    "resize_frames",
+    "task_texts",
+]
+
+_HASHERS = 4  # threads that hash files
 
 _RESIZE_BATCH = 64  # frames per call: bounds the memory of large ones
 
@@ -55,16 +67,45 @@ def read_episodes(paths: Sequence[Path], size: int, console: Console) -> list[Ep
     return episodes
 
 
-def fingerprint(root: Path) -> dict[str, Any]:
-    """Which episodes lie in a folder: how many, and a hash of their names.
+def fingerprint(root: Path, paths: Sequence[Path]) -> dict[str, Any]:
+    """What episodes a run trains on: how many, a hash of their names, and one of what is in the files.
+
+    Args:
+        root: Folder of the data set.
+        paths: Its episodes.
+
+    Returns:
+        `episodes`, `names` and `contents`, which JSON can hold.
 
     Raises:
-        ValueError: there is none.
+        ValueError: There is none.
     """
-    names = [path.relative_to(root).as_posix() for path in list_episodes(root)]
-    if not names:
+    if not paths:
         raise ValueError(f"{root} holds no episodes: collect them with `robometer-rl collect --out {root}`")
-    return {"episodes": len(names), "names": hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()}
+    names = sorted(path.relative_to(root).as_posix() for path in paths)
+    with ThreadPoolExecutor(_HASHERS) as pool:  # hashing lets other threads run
+        digests = list(pool.map(_digest, (root / name for name in names)))
+    return {
+        "episodes": len(names),
+        "names": hashlib.sha256("\n".join(names).encode()).hexdigest(),
+        "contents": hashlib.sha256(b"".join(digests)).hexdigest(),
+    }
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
+def checkpoint_folder(name: Path) -> Path:
+    """The folder of a checkpoint that is named as `load_reward_model` takes it.
+
+    Args:
+        name: "compact" for the bundled one, or a folder, which may begin with "~".
+
+    Returns:
+        The folder; need not exist.
+    """
+    return BUNDLED if name == Path("compact") else name.expanduser()
 
 
 def read_sentences(path: Path, tokenizer: TaskTokenizer) -> dict[str, TaskText]:

@@ -11,9 +11,10 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,11 +43,13 @@ from robometer_rl.rewards.training.step import WordNoise, batch_losses, warn_if_
 from robometer_rl.rewards.training.words import distil_word_table, teacher_folder
 
 from ..common.progress import progress
-from ..episodes import Episode, list_episodes
-from .calibration import calibrate, load_validation, validation_episodes
-from .dataset import fingerprint, read_episodes, read_sentences, refuse_unseen, task_texts
-from .evaluate import evaluate
+from ..episodes import Episode, list_episodes, read_episode
+from .calibration import load_validation, validation_episodes
+from .dataset import checkpoint_folder, fingerprint, read_episodes, read_sentences, refuse_unseen, task_texts
+from .evaluate import evaluate, load_by_task
 from .labels import label_all
+from .metrics import threshold_at_fpr
+from .verdict import hold_aside, measures, score_episodes, verdict
 
 __all__ = ["FitConfig", "fit", "learning_rate_at", "main"]
 
@@ -58,12 +61,13 @@ class FitConfig:
     data: Path = Path("data/train")
     """Training episodes, from `robometer-rl collect`."""
     validation: Path = Path("data/validation")
-    """Episodes for the evaluation on the way and the success threshold; never trained on. Optional with
-    --sentences: the threshold then stays that of --start, or 0.5."""
+    """Episodes for the evaluation on the way, the verdict at the end and the success threshold; never trained
+    on. Optional with --sentences: every fifth success and failure of a task of which it lacks one of the two
+    is then held aside from --data in their place."""
     out: Path = Path("runs/compact")
     """Where state, logs and the checkpoint go."""
     start: Path | None = None
-    """Checkpoint folder to start from, e.g. to fit the bundled model on a few demonstrations."""
+    """Checkpoint folder to start from; "compact" is the bundled model, to fit on a few demonstrations."""
     sentences: Path | None = None
     """JSON with sentences of tasks outside the table: {"suite/task": ["canonical", "paraphrase", ...]}."""
     allow_unseen: bool = False
@@ -111,25 +115,58 @@ class FitConfig:
     noise: WordNoise = field(default_factory=WordNoise)
     """Noise on the task words."""
 
+    def __post_init__(self) -> None:
+        """Checks the numbers before anything is read.
+
+        Raises:
+            ValueError: One is out of its range.
+        """
+        least = {"steps": 1, "seed": 0, "warmup": 0, "threads": 0, "save_every": 1}
+        for name, bound in {**least, "evaluate_every": 1, "evaluate_episodes": 1}.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f"{name} should be at least {bound}, got {getattr(self, name)}")
+        for name in ("ema", "false_positives"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(f"{name} should be from 0 up to, but not, 1, got {getattr(self, name)}")
+        if not 0.0 <= self.success_negative_below <= 1.0:
+            raise ValueError(
+                f"success_negative_below should be from 0 to 1, got {self.success_negative_below}"
+            )
+        for name in ("learning_rate", "grad_clip"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} should be a positive number, got {getattr(self, name)}")
+        if not 0.0 <= self.weight_decay < math.inf:
+            raise ValueError(f"weight_decay should be a number of at least 0, got {self.weight_decay}")
+
 
 def _load(
     config: FitConfig, run: _Run, console: Console
 ) -> tuple[list[TrainingEpisode], dict[str, TaskText]]:
     """The training episodes with their labels, and the texts of their tasks."""
     own = {} if config.sentences is None else read_sentences(config.sentences, run.tokenizer)
-    recorded = read_episodes(list_episodes(config.data), run.network.config.image_size, console)
+    recorded = read_episodes(run.training, run.network.config.image_size, console)
     texts = task_texts({episode.task for episode in recorded}, own)
     if not config.allow_unseen:
         refuse_unseen(texts)
     episodes = label_all(recorded, texts, config.success_negative_below)
     frames = sum(len(e.frames) for e in episodes)
     console.print(f"{len(episodes)} episodes, {frames} frames, {len(texts)} tasks")
+    if run.aside:
+        console.print(
+            f"{len(run.aside)} other episodes of {config.data} are held aside to judge the fit by: "
+            f"{config.validation} lacks successes or failures of their tasks"
+        )
+    if len(texts) == 1:
+        console.print(
+            f"{next(iter(texts))} is the only task: the model learns nothing about reading its sentence; "
+            "episodes of a second task would teach it"
+        )
     return episodes, texts
 
 
 def _starting_point(config: FitConfig) -> Checkpoint:
     if config.start is not None:
-        return load_checkpoint(config.start)
+        return load_checkpoint(checkpoint_folder(config.start))
     sizes = CompactConfig()
     network = CompactRewardNetwork(sizes)
     network.get_buffer("word_table").copy_(distil_word_table(sizes.word_size))
@@ -177,9 +214,20 @@ def _warmed_average(largest: float) -> Callable[[Sequence[Tensor], Sequence[Tens
     return update
 
 
+_JUDGED_PER_KIND = 10
+"""Training episodes per task and kind that judge a fit for which no others are there."""
+
 _FREE = {"out", "validation", "allow_unseen", "device", "threads", "save_every", "evaluate_every"}
 _FREE |= {"evaluate_episodes", "false_positives"}
 """Options that a resumed run may change."""
+
+
+def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options side by side, `sampling.stall` for `stall` in `sampling`."""
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
 
 
 class _Run:
@@ -188,7 +236,10 @@ class _Run:
     def __init__(self, config: FitConfig) -> None:
         torch.manual_seed(config.seed)
         self.config = config
-        self.data = fingerprint(config.data)
+        self.training, self.aside = list_episodes(config.data), list[Path]()
+        if config.sentences is not None:
+            self.training, self.aside = hold_aside(config.data, config.validation)
+        self.data = fingerprint(config.data, self.training)
         self.start = _starting_point(config)
         self.network, self.tokenizer = self.start.network, self.start.tokenizer
         torch.nn.Module.to(self.network, config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -260,17 +311,19 @@ class _Run:
                 f"{self.path} does not say which options it was made with (an older version saved it): "
                 "give another --out"
             )
-        then, now = json.loads(state["recipe"]), json.loads(self.recipe)
+        then, now = _flat(json.loads(state["recipe"])), _flat(json.loads(self.recipe))
         changed = [
             f"{name} was {then[name]!r}, now {value!r}"
             for name, value in now.items()
             if name in then and then[name] != value
         ]
-        data = state.get("data", self.data)
+        data = {**self.data, **state.get("data", {})}
         if data["episodes"] != self.data["episodes"]:
             changed.append(f"the data had {data['episodes']} episodes, now {self.data['episodes']}")
-        elif data != self.data:
+        elif data["names"] != self.data["names"]:
             changed.append("the data has episodes of other names")
+        elif data["contents"] != self.data["contents"]:
+            changed.append("the data has episodes of these names with other contents")
         return changed
 
     def losses_of_average(self, batch: Batch, precision: torch.dtype) -> dict[str, float]:
@@ -424,31 +477,53 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
         if run.resume():
             console.print(f"resumed at step {run.step} from {run.path}")
         episodes, texts = _load(config, run, console)
+        sampler = BatchSampler(episodes, texts, config.sampling)
         validation = {}
         if config.sentences is None:
             validation = load_validation(config.validation, list(texts), config.evaluate_episodes)
     with SummaryWriter(str(config.out / "tensorboard"), purge_step=run.step) as log:
-        _train(run, BatchSampler(episodes, texts, config.sampling), log, console, validation)
-    network = run.averaged()
-    threshold = calibrate(
-        CompactReward(Checkpoint(network, run.tokenizer), config.device),
-        validation_episodes(config.validation, texts),
-        texts,
-        config.false_positives,
-    )
-    calibrated = "calibrated"
-    if threshold is None:
-        threshold = run.start.success_threshold
-        calibrated = f"uncalibrated: {config.validation} holds no failed episodes of these tasks"
-    training = _record(run, command, episodes)
+        _train(run, sampler, log, console, validation)
+        network, threshold, evaluation = _judge(run, texts, log, console)
+    training = _record(run, command, episodes) | {"evaluation": evaluation}
     folder = config.out / "checkpoint"
     save_checkpoint(Checkpoint(network, run.tokenizer, threshold, tuple(sorted(texts)), training), folder)
-    minutes = run.seconds / 60
-    console.print(
-        f"{run.step} steps in {minutes:.1f} min; success threshold {threshold:.3f} ({calibrated}); "
-        f"saved to {folder}"
-    )
+    console.print(f"{run.step} steps in {run.seconds / 60:.1f} min; saved to {folder}")
     return folder
+
+
+def _judge(
+    run: _Run, texts: Mapping[str, TaskText], log: Any, console: Console
+) -> tuple[CompactRewardNetwork, float, dict[str, Any]]:
+    """Measures the weights that are saved, calibrates their threshold, and says whether the fit is good.
+
+    Returns:
+        The network, its success threshold, and what was measured on how many episodes.
+    """
+    config, network = run.config, run.averaged()
+    model = CompactReward(Checkpoint(network, run.tokenizer), config.device)
+    episodes = chain(validation_episodes(config.validation, texts), map(read_episode, run.aside))
+    rows = score_episodes(model, episodes, texts)
+    on = f"{len(rows)} episodes that were not trained on"
+    peaks = [row.peak for row in rows if not row.succeeded]
+    threshold = threshold_at_fpr(peaks, config.false_positives) if peaks else run.start.success_threshold
+    calibrated = (
+        "calibrated"
+        if peaks
+        else f"uncalibrated: {config.validation} holds no failed episodes of these tasks, nor enough of "
+        f"{config.data} to hold some aside"
+    )
+    if not rows:
+        own = load_by_task(config.data, list(texts), _JUDGED_PER_KIND)
+        rows = score_episodes(model, chain.from_iterable(own.values()), texts)
+        on = f"{len(rows)} of the very episodes that it was trained on, which says little about others"
+    found = measures(rows)
+    for name, value in found.items():
+        if not math.isnan(value):
+            log.add_scalar(f"final/{name}", value, run.step)
+    console.print(f"success threshold {threshold:.3f} ({calibrated})")
+    console.print(verdict(found, on))
+    numbers = {name: None if math.isnan(value) else round(value, 4) for name, value in found.items()}
+    return network, threshold, {**numbers, "on": on}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

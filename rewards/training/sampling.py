@@ -241,8 +241,9 @@ class BatchSampler:
             config: the mixture.
 
         Raises:
-            ValueError: fewer than two tasks, a task without a labelled episode, or one for which `also_shows`
-                leaves no wrong sentence or no foreign video.
+            ValueError: no task, a task without a labelled episode, or one of several for which `also_shows`
+                leaves no wrong sentence or no foreign video. A single task has neither: it is trained on its
+                own sentence alone.
         """
         self.episodes = episodes
         self.texts = texts
@@ -258,12 +259,10 @@ class BatchSampler:
         self._shares = sizes / sizes.sum()
         self._pair_shares = np.array(config.pair_weights) / sum(config.pair_weights)
         without = [task for task in self.tasks if not self.labelled[task]]
-        if len(self.tasks) < 2 or without:
-            raise ValueError(
-                f"need two tasks or more, each with a success; got {self.tasks}, without: {without}"
-            )
+        if not self.tasks or without:
+            raise ValueError(f"each task needs a success; got the tasks {self.tasks}, without: {without}")
         related = [task for task in self.tasks if not (self._wrong_for(task) and self._foreign_to(task))]
-        if related:
+        if related and len(self.tasks) > 1:
             raise ValueError(
                 "each task needs another whose sentence is wrong for its videos and one whose videos do not "
                 f"show it; `also_shows` leaves none for {related}: add episodes of tasks unrelated to them"
@@ -298,6 +297,8 @@ class BatchSampler:
         first = self._pick(self.labelled[task], rng)
         if pair == "different":
             shown = self._foreign_to(task)
+            if not shown:
+                return "rewind", first, self._pick(self.by_task[task], rng)
             return pair, first, self._pick(self.by_task[shown[rng.integers(len(shown))]], rng)
         if pair == "worse":
             first = self._pick(self.by_task[task], rng)
@@ -335,7 +336,7 @@ class BatchSampler:
     ) -> _View:
         """One single video of a clip: wrong sentence, inverse sentence, or its own."""
         config, count, text = self.config, len(shown), self.texts[episode.task]
-        if rng.random() < config.wrong_sentence:
+        if len(self.tasks) > 1 and rng.random() < config.wrong_sentence:
             make = forward_path if rng.random() < config.wrong_forward else rewound_path
             path = make(count, length, rng)
             sentence = self._sentence(self._other_task(episode.task, rng), rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import torch
 
 from robometer_rl.envs.tasks import list_tasks
 from robometer_rl.experiments.reward_model.dataset import (
+    checkpoint_folder,
     fingerprint,
     read_sentences,
     refuse_unseen,
     resize_frames,
     task_texts,
 )
+from robometer_rl.rewards.compact.checkpoint import BUNDLED
 from robometer_rl.rewards.compact.runtime import preprocess
 from robometer_rl.rewards.compact.text import TaskTokenizer
 
@@ -75,13 +78,30 @@ def test_unseen_tasks_are_named() -> None:
         refuse_unseen(["metaworld/door-open-v3", UNSEEN])
 
 
-def test_a_fingerprint_tells_of_number_and_names(tmp_path: Path) -> None:
+def test_a_fingerprint_tells_of_number_names_and_contents(tmp_path: Path) -> None:
     folder = tmp_path / "mine" / "a"
     folder.mkdir(parents=True)
-    (folder / "success-00000.h5").touch()
-    one = fingerprint(tmp_path)
-    (folder / "success-00001.h5").touch()
-    two = fingerprint(tmp_path)
-    (folder / "success-00001.h5").rename(folder / "success-00002.h5")
+    first, second, third = (folder / f"success-{seed:05d}.h5" for seed in range(3))
+    first.write_bytes(b"one")
+    one = fingerprint(tmp_path, [first])
+    second.write_bytes(b"two")
+    two = fingerprint(tmp_path, [second, first])
+    assert two == fingerprint(tmp_path, [first, second]), "in any order"
+    times = second.stat()
+    second.write_bytes(b"2wo")
+    os.utime(second, ns=(times.st_atime_ns, times.st_mtime_ns))
+    other = fingerprint(tmp_path, [first, second])
     assert (one["episodes"], two["episodes"]) == (1, 2)
-    assert fingerprint(tmp_path)["names"] != two["names"]
+    assert two["names"] == other["names"]
+    assert two["contents"] != other["contents"], "of the same size and time"
+    second.rename(third)
+    assert fingerprint(tmp_path, [first, third])["names"] != two["names"]
+    with pytest.raises(ValueError, match="collect them with"):
+        fingerprint(tmp_path, [])
+
+
+def test_a_checkpoint_is_named_as_a_model_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert checkpoint_folder(Path("compact")) == BUNDLED
+    assert checkpoint_folder(Path("~/mine")) == tmp_path / "mine"
+    assert checkpoint_folder(Path("runs/compact")) == Path("runs/compact")

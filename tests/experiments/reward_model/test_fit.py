@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -271,6 +273,59 @@ def test_a_run_notices_other_data(config: FitConfig) -> None:
         fitting._Run(config).resume()
 
 
+def test_a_run_notices_other_contents_under_the_old_names(config: FitConfig) -> None:
+    saved_state(config)
+    path = config.data / TASKS[0] / "random-00001.h5"
+    before = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ValueError, match=r"of another run \(.*these names with other contents\)"):
+        fitting._Run(config).resume()
+
+
+def test_a_state_that_knew_no_contents_and_fewer_shares_is_gone_on_with(config: FitConfig) -> None:
+    path = saved_state(config)
+    state = torch.load(path, weights_only=True)
+    recipe = json.loads(state["recipe"])
+    del state["data"]["contents"], recipe["sampling"]["own_forward"]
+    torch.save({**state, "recipe": json.dumps(recipe)}, path)
+    assert fitting._Run(config).resume()
+    other = replace(config, sampling=replace(config.sampling, max_stall=5))
+    with pytest.raises(ValueError, match=r"\(sampling\.max_stall was 2, now 5\)"):
+        fitting._Run(other).resume()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 0}, "steps should be at least 1, got 0"),
+        ({"save_every": 0}, "save_every should be at least 1"),
+        ({"evaluate_every": 0}, "evaluate_every should be at least 1"),
+        ({"ema": 1.0}, "ema should be from 0 up to, but not, 1, got 1.0"),
+        ({"ema": float("nan")}, "ema should be from 0 up to, but not, 1, got nan"),
+        ({"false_positives": 2.0}, "false_positives should be from 0 up to"),
+        ({"success_negative_below": -1.0}, "success_negative_below should be from 0 to 1"),
+        ({"learning_rate": 0.0}, "learning_rate should be a positive number"),
+        ({"grad_clip": float("inf")}, "grad_clip should be a positive number"),
+        ({"weight_decay": -0.1}, "weight_decay should be a number of at least 0"),
+    ],
+)
+def test_numbers_that_make_no_run_are_refused(change: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FitConfig(**change)  # type: ignore[arg-type]
+
+
+def test_the_bundled_model_is_started_from_by_its_name(
+    config: FitConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert config.start is not None
+    monkeypatch.setattr("robometer_rl.experiments.reward_model.dataset.BUNDLED", config.start)
+    folder = fit(replace(config, start=Path("compact"), steps=2), "", quiet())
+    assert load_checkpoint(folder).training["started_from"]["path"] == "compact"
+
+
 def test_fit_needs_episodes(config: FitConfig, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="collect"):
@@ -297,6 +352,47 @@ def test_sentences_of_tasks_outside_the_table(own: FitConfig, tmp_path: Path, fo
     assert checkpoint.trained_worlds == ("mine/press", "mine/push")
     assert checkpoint.success_threshold == 0.7, "of the checkpoint that it started from"
     assert "threshold 0.700 (uncalibrated: " in lines.getvalue()
+    assert " on 4 of the very episodes that it was trained on" in lines.getvalue()
+
+
+def test_a_fit_of_own_tasks_ends_with_a_verdict_on_validation(own: FitConfig, tmp_path: Path) -> None:
+    for i, name in enumerate(("mine/press", "mine/push")):
+        for kind in ("success", "stalled", "random"):
+            episode = replace(make_episode(TASKS[i], kind, 7), task=name)
+            write_episode(tmp_path / "own_validation", episode)
+    lines = io.StringIO()
+    saved = fit(replace(own, validation=tmp_path / "own_validation"), "", Console(file=lines, width=300))
+    said = lines.getvalue()
+    numbers = r"VOC -?\d\.\d\d, success AUC \d\.\d\d on 6 episodes that were not trained on"
+    assert re.search(rf"^(The fit is|Whether) .*{numbers}", said, re.MULTILINE)
+    assert "good: VOC from 0.90, success AUC from 0.90" in said
+    told = load_checkpoint(saved).training["evaluation"]
+    assert told["on"] == "6 episodes that were not trained on"
+    assert 0 <= told["success_auc"] <= 1
+    assert dict(logged(own.out, "final/success_auc"))[2] == pytest.approx(told["success_auc"], abs=1e-4)
+
+
+def test_without_validation_some_episodes_are_held_aside(own: FitConfig, tmp_path: Path) -> None:
+    for i, name in enumerate(("mine/press", "mine/push")):
+        for kind in ("success", "stalled"):
+            for seed in range(1, 5):
+                write_episode(own.data, replace(make_episode(TASKS[i], kind, seed), task=name))
+    lines = io.StringIO()
+    saved = fit(replace(own, validation=tmp_path / "none"), "", Console(file=lines, width=300))
+    assert "4 other episodes of " in lines.getvalue()
+    assert "(calibrated)" in lines.getvalue()
+    training = load_checkpoint(saved).training
+    assert training["episodes"] == 16
+    assert training["evaluation"]["on"] == "4 episodes that were not trained on"
+
+
+def test_one_task_is_enough_and_what_it_does_not_teach_is_said(own: FitConfig) -> None:
+    for path in list_episodes(own.data, "mine/push"):
+        path.unlink()
+    lines = io.StringIO()
+    saved = fit(own, "", Console(file=lines, width=300))
+    assert load_checkpoint(saved).trained_worlds == ("mine/press",)
+    assert "mine/press is the only task: the model learns nothing about reading" in lines.getvalue()
 
 
 def test_failed_episodes_of_own_tasks_calibrate(own: FitConfig) -> None:

@@ -287,6 +287,18 @@ def test_related_tasks_alone_are_refused() -> None:
         sampler.draw(np.random.default_rng(seed))
 
 
+def test_a_single_task_is_shown_under_its_own_sentence_alone() -> None:
+    episodes = [episode("a", 5, 10), episode("a", 4, 11), episode("a", 1, 12)]
+    config = SamplingConfig(frames_per_batch=64, wrong_sentence=1.0)
+    sampler = BatchSampler(episodes, {"a": TaskText(("do a", "perform a"))}, config)
+    for seed in range(20):
+        batch = sampler.draw(np.random.default_rng(seed))
+        for views in (batch.videos, batch.pair_a, batch.pair_b):
+            assert set(views.sentence) <= {"do a", "perform a"}
+    with pytest.raises(ValueError, match="each task needs a success"):
+        BatchSampler([], {}, config)
+
+
 def test_a_task_without_success_is_refused() -> None:
     texts = {"a": TaskText(("do a",)), "b": TaskText(("do b",))}
     with pytest.raises(ValueError, match=r"without: \['b'\]"):
