@@ -18,7 +18,7 @@ from .evaluate import EncodedVideo
 from .labels import progress_labels
 from .metrics import pearson_r, roc_auc
 
-__all__ = ["GOOD", "ScoredEpisode", "hold_aside", "measures", "score_episodes", "verdict"]
+__all__ = ["GOOD", "EpisodeScore", "hold_aside", "measures", "score_episodes", "verdict"]
 
 GOOD = {"voc": 0.90, "success_auc": 0.90}
 """Measure -> value from which a fit is called good; the bundled model has stricter goals (`evaluate`)."""
@@ -28,7 +28,7 @@ _FEWEST = 5
 """Successes, or failures, of a task from which one in so many is held aside."""
 
 
-class ScoredEpisode(NamedTuple):
+class EpisodeScore(NamedTuple):
     """What a model makes of one episode, under the canonical sentence of its task."""
 
     task: str
@@ -71,7 +71,7 @@ def hold_aside(root: Path, validation: Path) -> tuple[list[Path], list[Path]]:
 
 def score_episodes(
     model: RewardModel, episodes: Iterable[Episode], texts: Mapping[str, TaskText]
-) -> list[ScoredEpisode]:
+) -> list[EpisodeScore]:
     """Scores each episode once.
 
     Args:
@@ -88,11 +88,11 @@ def score_episodes(
         succeeded = bool(episode.success.any())
         labels = progress_labels(episode.clock, episode.success)
         voc = pearson_r(scores.progress, labels) if succeeded else math.nan
-        rows.append(ScoredEpisode(episode.task, succeeded, voc, float(scores.success.max())))
+        rows.append(EpisodeScore(episode.task, succeeded, voc, float(scores.success.max())))
     return rows
 
 
-def measures(rows: Sequence[ScoredEpisode]) -> dict[str, float]:
+def measures(rows: Sequence[EpisodeScore]) -> dict[str, float]:
     """VOC and the success head's AUC, each the mean over the tasks that tell it.
 
     Args:

@@ -12,7 +12,7 @@ from robometer_test_episodes import TASKS, make_episode
 
 from robometer_rl.experiments.episodes import write_episode
 from robometer_rl.experiments.reward_model.verdict import (
-    ScoredEpisode,
+    EpisodeScore,
     hold_aside,
     measures,
     score_episodes,
@@ -49,8 +49,8 @@ def test_nothing_is_held_aside_of_a_task_that_validation_has(tmp_path: Path) -> 
     assert [path.parent.name for path in aside] == [TASKS[1].partition("/")[2]], "it lacks a failure of that"
 
 
-def row(task: str, succeeded: bool, voc: float, peak: float) -> ScoredEpisode:
-    return ScoredEpisode(task, succeeded, voc if succeeded else math.nan, peak)
+def row(task: str, succeeded: bool, voc: float, peak: float) -> EpisodeScore:
+    return EpisodeScore(task, succeeded, voc if succeeded else math.nan, peak)
 
 
 def test_measures_are_means_over_tasks() -> None:
