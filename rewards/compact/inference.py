@@ -10,6 +10,7 @@ reorder the weights in each call, which at one frame costs as much as it calcula
 from __future__ import annotations
 
 import platform
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -17,25 +18,57 @@ from torch.nn import functional as F
 
 from .encoder import FrameEncoder, SpatialReadout
 
-__all__ = ["InferenceEncoder", "product"]
+__all__ = ["InferenceEncoder", "packed_convolutions_work", "product"]
 
 _GREY = 127.5  # the byte that the trained encoder sees as 0, with which it pads
+_PROCESSORS = ("x86_64", "amd64")
+# Inputs, outputs, side of the kernel, stride, padding: those of the encoder's three kinds of convolutions.
+_PROBES = ((3, 32, 8, 4, 0), (32, 64, 3, 2, 1), (64, 64, 3, 1, 1))
 _ENCODE_BATCH = 64  # frames per pass: bounds the memory of long videos
 
 
-def _has_packed_convolutions(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether oneDNN's convolutions on packed weights are there, and known to be the faster ones.
+@cache
+def packed_convolutions_work(dtype: torch.dtype) -> bool:
+    """Whether oneDNN's convolutions on packed weights are there, right, and known to be the faster ones.
 
-    For bfloat16 they need AVX512 or AVX-NE-CONVERT; without them torch's own convolutions emulate it.
+    torch's operators for them are private: another version may lack them, or have changed them. So they are
+    tried once in a process, and compared with torch's plain convolutions, which are used where they fail.
+    bfloat16 needs AVX512 or AVX-NE-CONVERT here; without them the plain convolutions emulate it.
+
+    Args:
+        dtype: that they are to calculate in.
     """
-    return (
-        device.type == "cpu"
-        and platform.machine().lower() in ("x86_64", "amd64")
-        and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
-        and hasattr(torch.ops.mkldnn, "_reorder_convolution_weight")
-        and (dtype != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    )
+    if platform.machine().lower() not in _PROCESSORS or not torch.backends.mkldnn.is_available():
+        return False
+    try:
+        if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return False
+        return all(_agree(dtype, *shape) for shape in _PROBES)
+    except (AttributeError, RuntimeError, TypeError):  # NotImplementedError is a RuntimeError
+        return False
+
+
+def _agree(dtype: torch.dtype, inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> bool:
+    """Whether a packed and a plain convolution give the same, with and without a skip connection."""
+    generator = torch.Generator("cpu").manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu").to(dtype)
+
+    def picture(*shape: int) -> Tensor:
+        return draw(*shape).contiguous(memory_format=torch.channels_last)
+
+    weight, bias, x = draw(outputs, inputs, kernel, kernel), draw(outputs), picture(2, inputs, 16, 16)
+    packed, plain = (Convolution(weight, bias, stride, padding, packed) for packed in (True, False))
+    with torch.no_grad():
+        expected = plain(x)
+        skip = picture(*expected.shape)
+        tolerance = 1e-5 if dtype == torch.float32 else 2e-2
+        return all(
+            found.shape == right.shape
+            and bool((found - right).abs().max() <= tolerance * (1 + right.abs().max()))
+            for found, right in ((packed(x), expected), (packed(x, skip), plain(x, skip)))
+        )
 
 
 def product(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
@@ -52,7 +85,9 @@ def product(bias: Tensor, x: Tensor, weight: Tensor) -> Tensor:
 class Convolution:
     """ReLU of a convolution, or of a convolution plus a skip connection."""
 
-    def __init__(self, weight: Tensor, bias: Tensor, stride: int, padding: int, packed: bool) -> None:
+    def __init__(
+        self, weight: Tensor, bias: Tensor, stride: int, padding: int, packed: bool | None = None
+    ) -> None:
         """Takes its parts.
 
         Args:
@@ -60,9 +95,11 @@ class Convolution:
             bias: `(outputs,)`, of the weight's dtype.
             stride: of both axes.
             padding: zeros on each side of both axes.
-            packed: use oneDNN's own order of the weights.
+            packed: use oneDNN's own order of the weights; None where that works.
         """
-        self._parts = (weight, bias, stride, padding, packed)
+        self._parts = (weight, bias, stride, padding)
+        if packed is None:
+            packed = weight.device.type == "cpu" and packed_convolutions_work(weight.dtype)
         self._bias, self._packed = bias, packed
         self._stride, self._padding = [stride, stride], [padding, padding]
         if packed:
@@ -72,8 +109,11 @@ class Convolution:
         else:
             self._weight = weight.contiguous(memory_format=torch.channels_last)
 
-    def __reduce__(self) -> tuple[type[Convolution], tuple[Tensor, Tensor, int, int, bool]]:
-        """Copies and pickles as its parts: packed weights have no storage that could be copied."""
+    def __reduce__(self) -> tuple[type[Convolution], tuple[Tensor, Tensor, int, int]]:
+        """Copies and pickles as its parts.
+
+        Packed weights have no storage that could be copied, and the machine that unpickles may not have them.
+        """
         return Convolution, self._parts
 
     def __call__(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
@@ -124,7 +164,6 @@ class InferenceEncoder:
         """
         fused = encoder.fused().to(device)
         self._size, self._dtype, self._device = size, dtype, device
-        self._packed = _has_packed_convolutions(device, dtype)
         first = _conv(fused.stage1[0])
         weight = first.weight.detach()
         # The module maps a byte b to 4 b / 255 - 2 and pads the result with zeros.
@@ -139,7 +178,7 @@ class InferenceEncoder:
         self._norm = fused.norm
 
     def _convolution(self, weight: Tensor, bias: Tensor, stride: int, padding: int) -> Convolution:
-        return Convolution(weight.to(self._dtype), bias.to(self._dtype), stride, padding, self._packed)
+        return Convolution(weight.to(self._dtype), bias.to(self._dtype), stride, padding)
 
     def _stage(self, stage: nn.Sequential) -> list[Convolution]:
         """The convolutions of a stage: one that shrinks, then two for each residual block."""
