@@ -14,7 +14,7 @@ __all__ = ["bin_centres", "decode_progress", "encode_progress"]
 
 def bin_centres(num_bins: int) -> Tensor:
     """Centres of the bins, float32 `(num_bins,)`, from 0 to 1."""
-    return torch.linspace(0.0, 1.0, num_bins)
+    return torch.linspace(0.0, 1.0, num_bins, dtype=torch.float32, device="cpu")
 
 
 def encode_progress(progress: Tensor, num_bins: int) -> Tensor:

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from .configuration import CompactConfig
 from .modeling import CompactRewardNetwork
@@ -103,6 +105,46 @@ def _verify(folder: Path) -> dict[str, Any]:
     return card
 
 
+def _read_weights(path: Path, network: CompactRewardNetwork) -> dict[str, Tensor]:
+    """The tensors of a file, on the CPU and of the dtypes that the network calculates in.
+
+    Args:
+        path: of the safetensors file.
+        network: whose names and shapes they must have.
+
+    Raises:
+        ValueError: a tensor is missing, unknown, or of another shape or dtype.
+    """
+    found, expected = load_file(path, device="cpu"), network.state_dict()
+    missing, unknown = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+    if missing or unknown:
+        raise ValueError(
+            f"{path} does not hold the tensors of this network: missing {missing or 'none'}, "
+            f"unknown {unknown or 'none'}; {_REPAIR}"
+        )
+    weights = {}
+    for name, tensor in found.items():
+        if tensor.shape != expected[name].shape:
+            raise ValueError(
+                f"{path}: {name} has the shape {tuple(tensor.shape)}, config.json asks for "
+                f"{tuple(expected[name].shape)}; {_REPAIR}"
+            )
+        dtypes = _stored_dtypes(name, expected[name])
+        if tensor.dtype not in dtypes:
+            names = " or ".join(map(str, dtypes))
+            raise ValueError(f"{path}: {name} has the dtype {tensor.dtype}, expected {names}; {_REPAIR}")
+        # A copy: what safetensors reads may be the file itself, mapped into memory.
+        weights[name] = tensor.to(dtypes[0], copy=True)
+    return weights
+
+
+def _stored_dtypes(name: str, tensor: Tensor) -> tuple[torch.dtype, ...]:
+    """The dtypes that a tensor may have in a file, first the one in which the network keeps it."""
+    if not tensor.is_floating_point():
+        return (tensor.dtype,)
+    return (torch.float16,) if name == "word_table" else (torch.float32, torch.float16)
+
+
 def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
     """Verify and load a checkpoint folder.
 
@@ -122,8 +164,12 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
     if kind != CompactConfig.model_type:
         raise ValueError(f"{folder} holds a model of type {kind!r}, expected {CompactConfig.model_type!r}")
     config = CompactConfig.from_pretrained(folder)
-    network = CompactRewardNetwork(config)
-    network.load_state_dict(load_file(folder / "model.safetensors"), strict=True)
+    # On the meta device, where no weights are drawn that the file would replace. The tensors of the file
+    # become the network's own, so that neither the default dtype nor the default device matters.
+    with torch.device("meta"), torch.inference_mode(False):
+        network = CompactRewardNetwork(config)
+        weights = _read_weights(folder / "model.safetensors", network)
+        network.load_state_dict(weights, strict=True, assign=True)
     return Checkpoint(
         network=network.eval(),
         tokenizer=TaskTokenizer(folder / "tokenizer.json", config.max_words),

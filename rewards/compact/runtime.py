@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from ..protocol import Scores
 from .bins import decode_progress
 from .checkpoint import Checkpoint
+from .defaults import fresh_defaults, running
 from .inference import InferenceEncoder
 from .modeling import CompactRewardNetwork, VideoLogits
 from .options import check_options
@@ -83,21 +85,20 @@ class CompactReward:
             device: "cpu", "cuda", "cuda:<number>" or "mps".
             precision: what the encoder's convolutions calculate in, "float32" or "bfloat16"; all else is
                 float32. bfloat16 needs a processor with such instructions (AVX512-BF16, AMX) to be faster.
-            threads: threads of torch in this process, for everything that it runs there; None leaves
-                torch's.
+            threads: threads of torch while this model runs; the rest of the process keeps its own number.
+                None runs with that one too.
 
         Raises:
             ValueError: an option has another value, or this machine lacks the device.
         """
         options = check_options(device, precision, threads)
-        if options.threads is not None:
-            torch.set_num_threads(options.threads)
-        self.device = options.device
+        self.device, self._threads = options.device, options.threads
         self.network: CompactRewardNetwork = checkpoint.network.eval()
-        nn.Module.to(self.network, self.device)
         size = self.network.config.image_size
-        self._encoder = InferenceEncoder(self.network.encoder, size, options.dtype, self.device)
-        self._reader = StreamReader(self.network, self._encoder)
+        with fresh_defaults():
+            nn.Module.to(self.network, self.device)
+            self._encoder = InferenceEncoder(self.network.encoder, size, options.dtype, self.device)
+            self._reader = StreamReader(self.network, self._encoder)
         self.tokenizer = checkpoint.tokenizer
         self.success_threshold = checkpoint.success_threshold
         self.trained_worlds = checkpoint.trained_worlds
@@ -106,40 +107,41 @@ class CompactReward:
         ids, words = self.tokenizer(sentences)
         return self.network.task_tokens(self.network.word_vectors(ids.to(self.device))), words.to(self.device)
 
-    @torch.inference_mode()
+    def _running(self) -> AbstractContextManager[None]:
+        return running(self.device, self._threads)
+
     def encode(self, frames: NDArray[np.uint8]) -> Tensor:
         """Frame tokens, float `(T, C)`, of frames uint8 `(T, H, W, 3)`."""
-        return self._encoder(_pixels(frames, self.network.config.image_size))
+        with self._running():
+            return self._encoder(_pixels(frames, self.network.config.image_size))
 
     def resize_frames(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Frames at the size that the encoder reads, see `FrameResizer.resize_frames`."""
-        return np.ascontiguousarray(_pixels(frames, self.network.config.image_size).numpy())
+        with self._running():
+            return np.ascontiguousarray(_pixels(frames, self.network.config.image_size).numpy())
 
-    @torch.inference_mode()
     def score(self, frames: NDArray[np.uint8], task: str) -> Scores:
         """Score every frame of one video, see `RewardModel.score`."""
         return self.score_tokens(self.encode(frames), [task])[0]
 
-    @torch.inference_mode()
     def score_tokens(self, tokens: Tensor, tasks: Sequence[str]) -> list[Scores]:
         """Score encoded frames `(T, C)` under several sentences: one `Scores` of `(T,)` per sentence."""
-        task, words = self._task(tasks)
-        logits = self.network.read_videos(task, words, tokens.expand(len(tasks), -1, -1))
-        scores = _to_scores(logits)
+        with self._running():
+            task, words = self._task(tasks)
+            scores = _to_scores(self.network.read_videos(task, words, tokens.expand(len(tasks), -1, -1)))
         return [Scores(p, s) for p, s in zip(scores.progress, scores.success, strict=True)]
 
-    @torch.inference_mode()
     def prefer(self, frames_a: NDArray[np.uint8], frames_b: NDArray[np.uint8], task: str) -> float:
         """Probability that video a shows the task done better, see `RewardModel.prefer`."""
         return self.prefer_tokens(self.encode(frames_a), self.encode(frames_b), task)
 
-    @torch.inference_mode()
     def prefer_tokens(self, a: Tensor, b: Tensor, task: str) -> float:
         """`prefer` on encoded frames `(T, C)`; asks both orders, so prefer(a, b) + prefer(b, a) = 1."""
-        words_row, words = self._task([task])
-        _, _, a_first = self.network.read_pairs(words_row, words, a[None], b[None])
-        _, _, b_first = self.network.read_pairs(words_row, words, b[None], a[None])
-        return float(torch.sigmoid((a_first - b_first) / 2))
+        with self._running():
+            words_row, words = self._task([task])
+            _, _, a_first = self.network.read_pairs(words_row, words, a[None], b[None])
+            _, _, b_first = self.network.read_pairs(words_row, words, b[None], a[None])
+            return float(torch.sigmoid((a_first - b_first) / 2))
 
     def stream(self, n: int) -> CompactStream:
         """Open n running episodes, see `RewardModel.stream`."""
@@ -162,7 +164,7 @@ class CompactStream:
         self._model = model
         self._cache = model._reader.new_cache(n, model.device)
         size = model.network.config.hidden_size
-        self._modulation = torch.zeros(2, n, size, device=model.device)
+        self._modulation = torch.zeros(2, n, size, dtype=torch.float32, device=model.device)
         self._started = np.zeros(n, dtype=bool)
 
     def _rows(self, mask: NDArray[np.bool_] | None) -> NDArray[np.int64]:
@@ -173,7 +175,6 @@ class CompactStream:
             raise ValueError(f"mask must be bool ({self.n},), got {mask.dtype} {mask.shape}")
         return np.flatnonzero(mask)
 
-    @torch.inference_mode()
     def reset(self, tasks: Sequence[str], mask: NDArray[np.bool_] | None = None) -> None:
         """Forget the masked episodes and set their tasks, see `RewardStream.reset`."""
         if len(tasks) != self.n:
@@ -181,13 +182,13 @@ class CompactStream:
         rows = self._rows(mask)
         if not len(rows):
             return
-        task, words = self._model._task([tasks[i] for i in rows])
-        index = torch.from_numpy(rows).to(self._model.device)
-        self._modulation[:, index] = self._model.network.task_modulation(task, words).transpose(0, 1)
-        self._model._reader.start(self._cache, rows, task, words)
+        with self._model._running():
+            task, words = self._model._task([tasks[i] for i in rows])
+            index = torch.from_numpy(rows).to(self._model.device)
+            self._modulation[:, index] = self._model.network.task_modulation(task, words).transpose(0, 1)
+            self._model._reader.start(self._cache, rows, task, words)
         self._started[rows] = True
 
-    @torch.inference_mode()
     def push(self, frames: NDArray[np.uint8], mask: NDArray[np.bool_] | None = None) -> Scores:
         """Add one frame to each masked episode and score it, see `RewardStream.push`."""
         if len(frames) != self.n:
@@ -196,23 +197,22 @@ class CompactStream:
         if not self._started[rows].all():
             raise RuntimeError("push before reset: every episode needs a task first")
         if len(rows) == self.n:
-            return Scores(*self._advance(frames, rows, *self._modulation).cpu().numpy())
+            return Scores(*self._advance(frames, rows))
         scores = np.full((2, self.n), np.nan, dtype=np.float32)
         if len(rows):
-            scale, offset = self._modulation[:, rows]
-            scores[:, rows] = self._advance(frames[rows], rows, scale, offset).cpu().numpy()
+            scores[:, rows] = self._advance(frames[rows], rows)
         return Scores(*scores)
 
-    def _advance(
-        self, frames: NDArray[np.uint8], rows: NDArray[np.int64], scale: Tensor, offset: Tensor
-    ) -> Tensor:
+    def _advance(self, frames: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Add a frame to each of m episodes `rows`; progress and success `(2, m)`."""
-        is_first = self._cache.counts[rows] == 0
-        if is_first.any():
-            offset = offset.clone()
-            offset[is_first] += self._model.network.first_frame
-        pixels = _pixels(frames, self._model.network.config.image_size)
-        return self._model._reader.push(self._cache, rows, pixels, scale, offset)
+        with self._model._running():
+            scale, offset = self._modulation if len(rows) == self.n else self._modulation[:, rows]
+            is_first = self._cache.counts[rows] == 0
+            if is_first.any():
+                offset = offset.clone()
+                offset[is_first] += self._model.network.first_frame
+            pixels = _pixels(frames, self._model.network.config.image_size)
+            return self._model._reader.push(self._cache, rows, pixels, scale, offset).cpu().numpy()
 
 
 def _to_scores(logits: VideoLogits) -> Scores:

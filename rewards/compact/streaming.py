@@ -137,8 +137,11 @@ class StreamReader:
         _, heads, depth = self._split
         slots = -(-(1 + self._window + self._max_words) // _ALIGN) * _ALIGN
         return StreamCache(
-            layers=[torch.zeros(n, 2, heads, slots, depth, device=device) for _ in self._layers],
-            mask=torch.full((n, 1, 1, slots), -torch.inf, device=device),
+            layers=[
+                torch.zeros(n, 2, heads, slots, depth, dtype=torch.float32, device=device)
+                for _ in self._layers
+            ],
+            mask=torch.full((n, 1, 1, slots), -torch.inf, dtype=torch.float32, device=device),
             readable=np.zeros((n, slots), dtype=bool),
             counts=np.zeros(n, dtype=np.int64),
             turns=np.zeros(n, dtype=np.int64),
@@ -167,8 +170,8 @@ class StreamReader:
         cache.counts[rows] = 0
         # As far round the ring as the others, who so keep writing to the same slot.
         cache.turns[rows] = cache.turns.max()
-        readable = torch.from_numpy(cache.readable[rows]).to(x.device)
-        cache.mask[index, 0, 0] = torch.where(readable, 0.0, -torch.inf)
+        mask_rows = np.where(cache.readable[rows], np.float32(0), np.float32(-np.inf))
+        cache.mask[index, 0, 0] = torch.from_numpy(mask_rows).to(x.device)
 
     def push(
         self, cache: StreamCache, rows: NDArray[np.int64], pixels: Tensor, scale: Tensor, offset: Tensor

@@ -43,10 +43,10 @@ class TaskTokenizer:
         """
         rows = [self._encode(sentence) for sentence in sentences]
         length = max(len(row) for row in rows)
-        ids = torch.zeros(len(rows), length, dtype=torch.long)
-        words = torch.zeros(len(rows), length, dtype=torch.bool)
+        ids = torch.zeros(len(rows), length, dtype=torch.long, device="cpu")
+        words = torch.zeros(len(rows), length, dtype=torch.bool, device="cpu")
         for i, row in enumerate(rows):
-            ids[i, : len(row)] = torch.tensor(row)
+            ids[i, : len(row)] = torch.tensor(row, device="cpu")
             words[i, : len(row)] = True
         return ids, words
 

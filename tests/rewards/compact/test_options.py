@@ -88,19 +88,56 @@ def test_a_gpu_number_beyond_the_last_is_refused(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("_threads_as_before")
-def test_threads_are_set_or_left(checkpoint: Checkpoint) -> None:
+@pytest.mark.parametrize(("threads", "inside"), [(None, 2), (1, 1), (2, 2), (3, 3)])
+def test_threads_are_those_of_the_model_while_it_runs_and_of_the_process_afterwards(
+    threads: int | None, inside: int, checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.set_num_threads(2)
-    CompactReward(checkpoint)
+    model = CompactReward(checkpoint, threads=threads)
     assert torch.get_num_threads() == 2
-    CompactReward(checkpoint, threads=1)
-    assert torch.get_num_threads() == 1
+    seen: list[int] = []
+
+    def spy(of: object, name: str) -> None:
+        original = getattr(of, name)
+
+        def spied(*args: Any) -> Any:
+            seen.append(torch.get_num_threads())
+            return original(*args)
+
+        monkeypatch.setattr(of, name, spied)
+
+    for of, name in [
+        (model, "_encoder"),
+        (model._reader, "_encoder"),
+        (model.network, "read_videos"),
+        (model.network, "read_pairs"),
+        (model._reader, "start"),
+    ]:
+        spy(of, name)
+    frames = np.zeros((2, 32, 32, 3), dtype=np.uint8)
+    stream = model.stream(2)
+    for forward, count in [
+        (lambda: model.score(frames, "push"), 2),
+        (lambda: model.prefer(frames, frames, "push"), 4),
+        (lambda: stream.reset(["push", "push"]), 1),
+        (lambda: stream.push(frames), 1),
+        (lambda: stream.push(frames, np.array([True, False])), 1),
+    ]:
+        seen.clear()
+        forward()
+        assert seen == [inside] * count
+        assert torch.get_num_threads() == 2
 
 
 @pytest.mark.usefixtures("_threads_as_before")
-def test_a_wrong_option_changes_no_other(checkpoint: Checkpoint) -> None:
+def test_threads_are_put_back_where_a_forward_fails(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.set_num_threads(2)
-    with pytest.raises(ValueError, match="precision"):
-        CompactReward(checkpoint, threads=1, precision="half")
+    model = CompactReward(checkpoint, threads=1)
+    monkeypatch.setattr(model.network, "read_videos", lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        model.score(np.zeros((2, 32, 32, 3), dtype=np.uint8), "push")
     assert torch.get_num_threads() == 2
 
 
