@@ -62,14 +62,15 @@ def fold(label: str, width: int) -> str:
         width: Letters of a line; a part that is longer has a line of its own.
 
     Returns:
-        The label, broken behind blanks, slashes and underscores only: the name of a model has no blank.
+        The label, broken behind blanks, slashes and underscores only: the name of a model has no blank. A
+        dollar sign is marked as text, since Matplotlib takes what stands between two of them for mathematics.
     """
     lines = [""]
     for part in re.split(r"(?<=[ /_\n])", label):
         if lines[-1].endswith("\n") or (lines[-1] and len(lines[-1] + part.rstrip()) > width):
             lines.append("")
         lines[-1] += part
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(line.rstrip() for line in lines).replace("$", r"\$")
 
 
 def _marker(group: Group) -> str:

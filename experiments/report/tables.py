@@ -184,7 +184,7 @@ def task_markdown(found: Analysis) -> str:
     """
     groups = found.study.groups
     rows = [
-        f"| task | {' | '.join(group.label for group in groups)} |",
+        f"| task | {' | '.join(_in_markdown(group.label) for group in groups)} |",
         "|---" * (len(groups) + 1) + "|",
     ]
     for task in found.study.tasks:
@@ -198,6 +198,11 @@ def task_markdown(found: Analysis) -> str:
                 cells = (shown.get(group.label, "") for group in groups)
                 rows.append(f"| **{title}{over}** [95% interval] | {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _in_markdown(label: str) -> str:
+    """A label as the cell of a Markdown table, which a bar or a line break would end."""
+    return " ".join(label.split()).replace("|", r"\|")
 
 
 def _markdown_aggregate(one: Aggregate, name: str) -> str:

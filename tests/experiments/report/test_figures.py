@@ -22,6 +22,7 @@ from robometer_rl.experiments.report.figures import fold
         ("door, seed 2\n(robometer)", 40, ["door, seed 2", "(robometer)"]),
         ("twelveletters and", 5, ["twelveletters", "and"]),
         ("", 5, [""]),
+        ("model=$a$", 20, [r"model=\$a\$"]),
     ],
 )
 def test_a_label_breaks_where_a_reader_would(label: str, width: int, lines: list[str]) -> None:
