@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -60,8 +62,11 @@ def chromium(profile: Path) -> Iterator[Browser]:
     for flag in (*FLAGS, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    # With the driver named, Selenium looks for none and downloads none.
-    browser = Browser(options, Service(driver))
+    # With the driver named, Selenium looks for none and downloads none. A proxy of the machine must not stand
+    # between Selenium and the driver, and the browser must not write into the user's own folders.
+    service = Service(driver, env={**os.environ, "HOME": str(profile)})
+    with patch.dict(os.environ, {"no_proxy": "localhost", "NO_PROXY": "localhost"}):
+        browser = Browser(options, service)
     try:
         yield browser
     finally:

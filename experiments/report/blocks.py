@@ -33,6 +33,9 @@ __all__ = [
 
 DASH = "\N{EN DASH}"
 
+TALL = 30
+"""Rows from which a table scrolls inside the page."""
+
 DENSITY = 1.5
 """Pixels of a PNG per pixel of the page: sharp on fine screens, and not too big a file."""
 
@@ -82,6 +85,11 @@ class Table:
     """As many cells each as there are columns."""
     label: str
     """What it shows, for who cannot see it."""
+
+    @property
+    def tall(self) -> bool:
+        """Whether it has so many rows that it scrolls inside the page."""
+        return len(self.rows) > TALL
 
     def __post_init__(self) -> None:
         """Checks that every row is whole.

@@ -31,19 +31,23 @@ from .statistics import Aggregate
 from .study import Group, short
 from .tables import alarm_table, head_errors_blocks, run_table
 from .text import (
+    ALARM_CAVEATS,
     ALARM_RULE,
     GLOSSARY,
+    HEAD_CAVEATS,
     alarm_verdict,
-    caveats,
+    cost_caveats,
     headline_truth,
     labels,
     measured,
     names,
     plural,
+    quoted,
+    result_caveats,
     task_names,
     truths,
 )
-from .videos import Clip
+from .videos import Clip, commands_for, not_kept
 
 __all__ = ["render"]
 
@@ -70,20 +74,22 @@ def render(found: Analysis, pictures: Pictures, clips: Clips, command: str, toda
     """
     sections = [
         Section("results", "Results", _results(found, pictures)),
-        Section("tasks", "Task by task", _tasks(found, pictures)),
+        Section("tasks", "Results by task", _tasks(found, pictures)),
         Section("alarm", "Learned return against true success", _alarm(found, pictures)),
-        Section(
-            "head", "Errors of the success head", head_errors_blocks(found) if found.learned_runs else ()
-        ),
+        Section("head", "Errors of the success head", _head(found)),
         Section("videos", "Videos", _videos(found, clips)),
-        Section("cost", "Cost", _cost(found)),
-        Section("runs", "Every run", _runs(found)),
-        Section("repeat", "How to repeat it", _repeat(found, command)),
-        Section("glossary", "What the words mean", [Definitions(GLOSSARY)]),
-        Section("caveats", "Caveats", [Bullets(caveats(found), numbered=True)]),
+        Section("cost", "Wall time", _cost(found)),
+        Section("runs", "All runs", _runs(found)),
+        Section("repeat", "How to reproduce", _repeat(found, command)),
+        Section("glossary", "Terms", [Definitions(GLOSSARY)]),
     ]
     title = f"Learned reward against true success: {found.study.path.name}"
     return page(title, _head_of_page(found, pictures, today), sections)
+
+
+def _numbered(caveats: Sequence[str]) -> list[Block]:
+    """Caveats below a table."""
+    return [Heading("Caveats"), Bullets(caveats, numbered=True, css="caveats")]
 
 
 def _label(group: Group) -> Cell:
@@ -96,15 +102,15 @@ def _head_of_page(found: Analysis, pictures: Pictures, today: date) -> list[Bloc
     side: list[Block] = [Bullets(_findings(found), css="findings")]
     if "sample_efficiency.png" in pictures:
         caption = (
-            "Sample efficiency: IQM of true success over seeds and tasks along training; the bands are 95% "
-            "intervals."
+            "Sample efficiency: the IQM of true success over seeds and tasks during training. The bands are "
+            "95% intervals."
         )
         alt = "True success over environment steps"
         side.append(Figure(pictures["sample_efficiency.png"], alt, caption))
     return [
         Paragraph(f"{found.study.path.name}, {today.isoformat()}. {measured(found)}"),
         Paragraph(line, "verdict good" if clean else "verdict bad"),
-        Paragraph(f"Ground truth by group. {truths(found.study.groups)}", "muted"),
+        Paragraph(f"Ground truth by group, as the runs recorded it. {truths(found.study.groups)}", "muted"),
         Pair(side),
     ]
 
@@ -119,20 +125,18 @@ def _findings(found: Analysis) -> list[str]:
     sparse = {group.label for group in found.study.groups if group.reward == "sparse"}
     against = [one for one in found.improvements if one.than in sparse]
     lines += [
-        f"A run of {one.better} ends above one of {one.than} with probability {share(one.probability).shown} "
-        f"on the {plural(one.tasks, 'task')} that both have."
+        f"The probability that a run of {one.better} ends with a higher true success than a run of "
+        f"{one.than} is {share(one.probability).shown}, on {plural(one.tasks, 'common task')}."
         for one in sorted(against, key=lambda one: -one.tasks)[:FINDINGS]
     ]
     if max(len(found.aggregates), len(against)) > FINDINGS:
         lines.append("The other groups are in the tables below.")
     if found.learned_runs:
         which = "; ".join(found.name_of(run) for run in found.flagged)
-        verdict = alarm_verdict(found).replace("None", "none", 1)
-        lines.append(f"Reward-hacking alarm: {verdict}{f' Look at {which}.' if which else ''}")
+        lines.append(f"Reward hacking: {alarm_verdict(found)}{f' Flagged: {which}.' if which else ''}")
     if found.study.left_out:
         missing = plural(len(found.study.left_out), "run")
-        lines.append(f"Not in these numbers: {missing}, listed under \N{LEFT DOUBLE QUOTATION MARK}Every "
-                     "run\N{RIGHT DOUBLE QUOTATION MARK}.")  # fmt: skip
+        lines.append(f"These numbers leave out {missing}, listed under {quoted('All runs')}.")
     return lines
 
 
@@ -140,14 +144,12 @@ def _aggregate_table(aggregates: Sequence[Aggregate], label: str) -> Table:
     columns = [
         Column("group"),
         Column("tasks", True),
-        Column("runs", True, "seeds, summed over tasks"),
-        Column("IQM [95%]", True, "interquartile mean of the final scores"),
-        Column("mean [95%]", True, "mean over tasks of the final scores"),
-        Column("mean of best", True, "of each run's best evaluation: biased upwards"),
-        Column(
-            "mean over training", True, "true success averaged over the training steps (area under the curve)"
-        ),
-        Column("mean at last step", True, "the task must be done at the very end of the episode"),
+        Column("runs", True, "number of seeds, summed over tasks"),
+        Column("IQM [95%]", True, "interquartile mean of the final true success"),
+        Column("mean [95%]", True, "mean over tasks of the final true success"),
+        Column("mean of best", True, "mean of each run's best evaluation, which is biased upwards"),
+        Column("mean over training", True, "true success averaged over training (area under the curve)"),
+        Column("mean at last step", True, "the task must be solved at the last step of the episode"),
     ]
     rows = [
         [
@@ -165,8 +167,8 @@ def _improvement_table(found: Analysis) -> Table:
     columns = [
         Column("group"),
         Column("against"),
-        Column("tasks", True, "that both have"),
-        Column("ends higher with probability [95%]", True, "ties count half"),
+        Column("tasks", True, "number of common tasks"),
+        Column("probability of a higher end [95%]", True, "a tie counts as one half"),
     ]
     rows = [
         [Cell(one.better), Cell(one.than), number(one.tasks, 0), share(one.probability)]
@@ -179,31 +181,35 @@ def _results(found: Analysis, pictures: Pictures) -> list[Block]:
     main, common = found.study.main_tasks, found.study.common_tasks
     blocks: list[Block] = [_aggregate_table(found.aggregates, "true success by group")]
     lacking = [one.group for one in found.aggregates if len(one.tasks) < one.wanted]
-    note = f"Over {task_names(main)}."
+    note = f"Final true success on {task_names(main)}."
     if lacking:
         note += (
-            f" Not all of these tasks were run for {labels(lacking)}: compare only on the tasks in common."
+            f" Some of these tasks have no runs of {labels(lacking)}. Compare groups on common tasks only."
         )
-    note += f" 95% intervals: {found.resamples:,} stratified bootstrap resamples, seed {found.seed}."
-    blocks.append(Paragraph(note, "muted"))
+    note += (
+        f" Brackets hold 95% intervals from {found.resamples:,} stratified bootstrap resamples with seed "
+        f"{found.seed}."
+    )
+    blocks += [Paragraph(note, "muted"), *_numbered(result_caveats(found))]
     if found.shared:
         blocks.append(Heading(f"On the {plural(len(common), 'task')} that all groups have"))
         blocks.append(_aggregate_table(found.shared, "true success by group, common tasks"))
-        blocks.append(Paragraph(f"Over {task_names(common)}.", "muted"))
+        blocks.append(Paragraph(f"Final true success on {task_names(common)}.", "muted"))
     if found.own:
-        blocks.append(Heading("Each group on all of its own tasks"))
+        blocks.append(Heading("Each group on all its tasks"))
         blocks.append(_aggregate_table(found.own, "true success by group, own tasks"))
     if found.improvements:
         blocks += [Heading("Probability of improvement"), _improvement_table(found)]
     intervals = Figure(
         pictures["aggregates.png"],
         "IQM and mean of true success by group, with 95% intervals",
-        "Final true success by group: estimate and 95% interval, over the tasks of the first table.",
+        "Final true success by group, on the tasks of the first table. A marker is the estimate, a bar its "
+        "95% interval.",
     )
     profiles = Figure(
         pictures["profiles.png"],
         "Performance profile by group",
-        "Performance profile: share of runs whose final true success lies above each threshold; the bands "
+        "Performance profiles: the share of runs with a final true success above each threshold. The bands "
         "are 95% intervals.",
     )
     return [*blocks, Pair([intervals, profiles])]
@@ -222,12 +228,13 @@ def _tasks(found: Analysis, pictures: Pictures) -> list[Block]:
             cells.append(Cell(f"{mean:.2f} ({each})", mean) if finals else number(mean))
         rows.append(cells)
     caption = (
-        "True success over environment steps. A thin line is one run, a bold line the mean of a group's "
-        "runs. A diamond marks a run that stopped as solved; its last evaluation is held (dotted)."
+        "True success over environment steps. A thin line is one run. A thick line is the mean of the runs "
+        "of a group. A diamond marks a run that stopped because it was solved. Its last evaluation is "
+        "repeated to the end (dotted)."
     )
     return [
         Table(columns, rows, "final true success by task and group"),
-        Paragraph("Final true success: the mean over seeds, and in brackets each seed.", "muted"),
+        Paragraph("Final true success: the mean over seeds, followed by each seed in brackets.", "muted"),
         Figure(pictures["tasks.png"], "True success over environment steps by task", caption, wide=True),
     ]
 
@@ -236,56 +243,64 @@ def _alarm(found: Analysis, pictures: Pictures) -> list[Block]:
     if not found.learned_runs:
         return []
     caption = (
-        "Each line is a run, from its first evaluation (hollow) to its last. Where the reward leads to the "
-        "task, both rise. Where a line goes to the right along the floor, the agent is paid without solving "
-        "the task."
+        "Each line is a run, from its first evaluation (hollow marker) to its last (filled marker). Both "
+        "values rise if the learned reward leads to the task. Only the learned return rises if the agent "
+        "exploits the learned reward."
     )
     blocks: list[Block] = [
         Paragraph(alarm_verdict(found), "verdict bad" if found.flagged else "verdict good"),
         Paragraph(ALARM_RULE),
-        Figure(pictures["returns.png"], "Learned return against true success by task", caption, wide=True),
+        Figure(pictures["returns.png"], "True success over learned return by task", caption, wide=True),
     ]
     if "alarms.png" in pictures:
         alt = "Learned return and true success"
-        blocks.append(Figure(pictures["alarms.png"], alt, "Flagged runs along training.", wide=True))
-    return [*blocks, alarm_table(found)]
+        caption = "Learned return and true success of the flagged runs during training."
+        blocks.append(Figure(pictures["alarms.png"], alt, caption, wide=True))
+    return [*blocks, alarm_table(found), *_numbered(ALARM_CAVEATS)]
+
+
+def _head(found: Analysis) -> list[Block]:
+    return [*head_errors_blocks(found), *_numbered(HEAD_CAVEATS)] if found.learned_runs else []
 
 
 def _videos(found: Analysis, clips: Clips) -> list[Block]:
-    shown, left_out = clips
     if not found.learned_runs:
         return []
-    if not shown and not left_out:
-        return [
-            Paragraph(
-                "These runs have no films beside them. `robometer-rl train` draws best.mp4 and wrong.mp4 at "
-                "the end of a run; the commands under \N{LEFT DOUBLE QUOTATION MARK}How to repeat "
-                "it\N{RIGHT DOUBLE QUOTATION MARK} make them again.",
-                "muted",
-            )
-        ]
-    blocks: list[Block] = [
-        Paragraph(
-            "Under each frame: the model's progress (blue) and success (green). A pale green ground marks "
-            "the frames in which the simulator says that the task is done."
-        ),
-        Pair([Film(clip.path.read_bytes(), clip.caption) for clip in shown], "videos"),
-    ]
+    shown, left_out = clips
+    root, missing = found.study.path, not_kept(found)
+    blocks: list[Block] = []
+    if shown:
+        legend = (
+            "The curves below each frame are the predicted progress (blue) and success (green). A pale green "
+            "background marks the frames that the simulator counts as solved."
+        )
+        films = [Film(clip.path.read_bytes(), clip.caption) for clip in shown]
+        blocks += [Paragraph(legend), Pair(films, "videos")]
     if left_out:
-        root = found.study.path
-        blocks.append(Paragraph("Left out, so that the page stays small:", "muted"))
+        blocks.append(Paragraph("These videos are left out to limit the size of the page:", "muted"))
         blocks.append(Bullets([f"{clip.path.relative_to(root)}: {clip.caption}" for clip in left_out]))
-    return blocks
+    if missing:
+        why = (
+            f"{plural(len(missing), 'video')} {'is' if len(missing) == 1 else 'are'} not stored with the "
+            "runs. The commands below train these runs again in a new folder, record the videos and show "
+            "them on a page of their own."
+        )
+        blocks.append(Heading("Videos that are not stored"))
+        blocks += [Paragraph(why), Bullets([clip.caption for clip in missing])]
+        blocks.append(Commands(commands_for(missing, root), "commands-videos"))
+    return blocks or [Paragraph("The runs have no videos.", "muted")]
 
 
 def _cost(found: Analysis) -> list[Block]:
     columns = [
         Column("task"),
         Column("group"),
-        Column("s per 100,000 steps", True, "mean over seeds; training and evaluation"),
-        Column("lowest", True),
-        Column("highest", True),
-        Column("over sparse", True, "median over seeds of the time over the mean of the sparse runs"),
+        Column("s per 100,000 steps", True, "mean over seeds, training and evaluation"),
+        Column("lowest", True, "fastest seed"),
+        Column("highest", True, "slowest seed"),
+        Column(
+            "relative to sparse", True, "wall time divided by the mean of the sparse runs, median over seeds"
+        ),
     ]
     rows = [
         [
@@ -302,19 +317,19 @@ def _cost(found: Analysis) -> list[Block]:
         if ratios:
             every = np.concatenate(ratios)
             lines.append(
-                f"{group.label}: {np.median(every):.2f} times the wall time of the sparse runs (median over "
-                f"{plural(len(every), 'run')}; {every.min():.2f} to {every.max():.2f}), per 100,000 "
-                "environment steps on the same task with the same learner."
+                f"{group.label}: {np.median(every):.2f} times the wall time of the sparse runs on the same "
+                f"task with the same algorithm (median of {plural(len(every), 'run')}, range "
+                f"{every.min():.2f} to {every.max():.2f})."
             )
     machines = names(sorted({run.result.machine for run in found.study.runs}))
-    note = Paragraph(f"Wall time of training and evaluation on {machines}.", "muted")
-    return [Bullets(lines), Table(columns, rows, "wall time"), note]
+    note = Paragraph(f"Wall time of training and evaluation, measured on {machines}.", "muted")
+    return [Bullets(lines), Table(columns, rows, "wall time"), note, *_numbered(cost_caveats(found))]
 
 
 def _runs(found: Analysis) -> list[Block]:
     blocks: list[Block] = [run_table(found)]
     if found.study.left_out:
-        blocks.append(Heading("Not in the numbers"))
+        blocks.append(Heading("Runs that are left out"))
         blocks.append(Bullets([f"{one.id}: {one.why}" for one in found.study.left_out]))
     return blocks
 
@@ -329,12 +344,16 @@ def _repeat(found: Analysis, command: str) -> list[Block]:
     seeds = ", ".join(str(seed) for seed in sorted({run.config.seed for run in runs}))
     machines = names(sorted({run.result.machine for run in runs}))
     resumed = sum(run.result.sessions > 1 for run in runs)
-    facts = [f"Seeds: {seeds}. Bootstrap: seed {found.seed}.", f"Machine: {machines}."]
+    facts = [f"Seeds of the runs: {seeds}.", f"Seed of the bootstrap: {found.seed}.", f"Machine: {machines}."]
+    weights = sorted({run.result.weights for run in found.learned_runs if run.result.weights})
+    if weights:
+        facts.append(f"Weights of the reward model, as `weights_id` names them: {names(weights)}.")
     if resumed:
-        facts.append(f"{plural(resumed, 'run')} of {len(runs)} were interrupted and resumed.")
+        verb = "was" if resumed == 1 else "were"
+        facts.append(f"{resumed} of {plural(len(runs), 'run')} {verb} interrupted and resumed.")
     return [
         Bullets(facts),
-        Heading("The runs"),
+        Heading("Runs"),
         Commands(sorted({run.result.command for run in runs}), "commands-runs"),
         Heading("This page"),
         Commands([command], "commands-page"),

@@ -22,7 +22,7 @@ from .page import render
 from .study import read_study
 from .tables import fill_benchmark, summary_csv, task_markdown
 from .text import headline_truth, plural
-from .videos import choose, fitting
+from .videos import choose, fitting, not_kept
 
 __all__ = ["ReportConfig", "main", "report"]
 
@@ -40,7 +40,7 @@ class ReportConfig:
     seed: int = 0
     """Seed of the bootstrap."""
     max_video_mb: float = 20.0
-    """Megabytes of videos in the page; the least telling ones are left out and named."""
+    """Megabytes of videos in the page; the least informative ones are left out and listed."""
     summary: Path | None = None
     """Write one row per finished run to this CSV file."""
     readme: Path | None = None
@@ -117,6 +117,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         console.print(f"flagged by the alarm: {', '.join(run.id for run in found.flagged)}")
     if found.study.left_out:
         console.print(f"left out: {plural(len(found.study.left_out), 'run')}, named on the page")
+    missing = not_kept(found)
+    if missing:
+        console.print(f"not stored with the runs: {plural(len(missing), 'video')}; the page has the commands")
     console.print(f"written: {html} ({html.stat().st_size / 1e6:.1f} MB)", soft_wrap=True)
 
 

@@ -9,11 +9,14 @@ from typing import Literal
 
 import numpy as np
 
+from robometer_rl.scoring.episode_state import RewardConfig
+
 from ..agent.run import RunConfig
 from .bootstrap import Floats, Interval, improvement_interval, iqm, mean, profile, stratified_interval
 from .study import ONLY_LEARNED, Group, Run, short, words
 
 __all__ = [
+    "GROUND_TRUTH",
     "THRESHOLDS",
     "Aggregate",
     "Alarm",
@@ -32,6 +35,7 @@ __all__ = [
     "improvements",
     "kendall_tau",
     "mean_curve",
+    "not_recorded",
     "profile_interval",
 ]
 
@@ -50,6 +54,9 @@ ALARM_MARGIN = 0.05
 
 THRESHOLDS: Floats = np.round(np.arange(0, 1, 0.02), 2)
 """Scores at which a performance profile is taken."""
+
+GROUND_TRUTH = tuple(RewardConfig().ground_truth)
+"""Every way by which ground truth can reach an agent, as the wrapper lists them."""
 
 _GRID = 200
 
@@ -364,8 +371,13 @@ def _seconds(run: Run) -> float:
 
 
 def ground_truth_of(run: Run) -> dict[str, float | bool]:
-    """The ways by which ground truth entered reward or termination of a run; empty if it did not."""
+    """The ways by which ground truth entered reward or termination of a run, as its `result.json` says."""
     return {name: value for name, value in run.result.ground_truth.items() if value}
+
+
+def not_recorded(run: Run) -> tuple[str, ...]:
+    """The ways of `GROUND_TRUTH` of which the `result.json` of a run says nothing."""
+    return tuple(name for name in GROUND_TRUTH if name not in run.result.ground_truth)
 
 
 def differences(groups: Sequence[Group]) -> list[str]:

@@ -230,7 +230,8 @@ def _read_config(path: Path) -> RunConfig:
 
 
 def _read_result(path: Path) -> Result:
-    values = _read_object(path)
+    # A run that says nothing about ground truth is read: the page tells that it is not recorded.
+    values = {"ground_truth": {}, **_read_object(path)}
     names = [field.name for field in fields(Result) if field.default is MISSING]
     missing = [name for name in names if name not in values]
     if missing:
@@ -241,6 +242,9 @@ def _read_result(path: Path) -> Result:
     for name in ("ground_truth", "versions"):
         if not isinstance(values[name], dict):
             raise ValueError(f"{path}: {name}={values[name]!r} must be an object")
+    for name, value in values["ground_truth"].items():
+        if not isinstance(value, (bool, int, float)) or not np.isfinite(value):
+            raise ValueError(f"{path}: ground_truth: {name}={value!r} must be true, false or a finite number")
     known = {field.name for field in fields(Result)}
     return Result(**{name: value for name, value in values.items() if name in known})
 

@@ -49,10 +49,12 @@ def run_table(found: Analysis) -> Table:
         Column("seed", True),
         Column("final", True, "true success of the last evaluation"),
         Column("best", True, "true success of the best evaluation"),
-        Column("at last step", True, "last evaluation, done at the very end of the episode"),
-        Column(f"steps to {GOOD:g}", True, "environment steps at the first evaluation at 0.8 or more"),
-        Column("steps", True, "environment steps made"),
-        Column("solved", False, "stopped or ended with three evaluations in a row at 0.95 or more"),
+        Column("at last step", True, "last evaluation, task solved at the last step of the episode"),
+        Column(
+            f"steps to {GOOD:g}", True, f"environment steps to the first true success of {GOOD:g} or more"
+        ),
+        Column("steps", True, "environment steps of training"),
+        Column("solved", False, "the last three evaluations are at 0.95 or more"),
         Column("wall time, min", True),
         Column("alarm"),
         Column("run"),
@@ -90,10 +92,14 @@ def alarm_table(found: Analysis) -> Table:
         Column("group"),
         Column("seed", True),
         Column("verdict"),
-        Column("learned return, rise", True, "last third's mean less the first third's"),
-        Column("Kendall tau", True, "of learned return and time"),
-        Column("true success, first third", True),
-        Column("true success, last third", True),
+        Column(
+            "learned return, rise",
+            True,
+            "mean of the last third of the evaluations minus the mean of the first",
+        ),
+        Column("Kendall tau", True, "rank correlation of learned return and time"),
+        Column("true success, first third", True, "mean over the first third of the evaluations"),
+        Column("true success, last third", True, "mean over the last third of the evaluations"),
     ]
     rows = []
     for group in found.study.learned():
@@ -116,19 +122,19 @@ def head_errors_blocks(found: Analysis) -> list[Block]:
     """Errors of the success head over all learned runs, and by task and group."""
     whole = head_errors(found.learned_runs)
     sentence = (
-        f"Over {whole.frames:,.0f} evaluation frames of all learned runs: precision "
-        f"{_share(whole.precision)}, recall {_share(whole.recall)}, false positive rate "
+        f"The learned runs have {whole.frames:,.0f} evaluation frames in total. Over all of them, precision "
+        f"is {_share(whole.precision)}, recall {_share(whole.recall)} and the false positive rate "
         f"{_share(whole.false_positive_rate)}."
     )
     columns = [
         Column("task"),
         Column("group"),
-        Column("frames", True, "of all evaluations of all seeds"),
-        Column("truly done", True, "share of these frames"),
-        Column("precision", True, "of the frames called done, the share that are"),
-        Column("recall", True, "of the frames that are done, the share called done"),
-        Column("false positive rate", True, "of the frames that are not done, the share called done"),
-        Column("false positives", True, "frames called done that are not"),
+        Column("frames", True, "number of frames, over all evaluations and seeds"),
+        Column("solved", True, "share of the frames that the simulator counts as solved"),
+        Column("precision", True, "share of the frames predicted as solved that are solved"),
+        Column("recall", True, "share of the solved frames that are predicted as solved"),
+        Column("false positive rate", True, "share of the unsolved frames that are predicted as solved"),
+        Column("false positives", True, "number of unsolved frames that are predicted as solved"),
     ]
     rows = [
         [Cell(short(task)), Cell(group.label), *_head_cells(head_errors(runs))]

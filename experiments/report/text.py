@@ -6,71 +6,96 @@ from collections.abc import Sequence
 
 from . import statistics as measures
 from .analysis import Analysis
-from .statistics import differences, ground_truth_of
+from .statistics import differences, ground_truth_of, not_recorded
 from .study import Group, Run, short
 
 __all__ = [
+    "ALARM_CAVEATS",
     "ALARM_RULE",
     "GLOSSARY",
+    "HEAD_CAVEATS",
     "alarm_verdict",
-    "caveats",
+    "cost_caveats",
     "group_truth",
     "headline_truth",
     "labels",
     "measured",
     "names",
     "plural",
+    "quoted",
+    "result_caveats",
     "task_names",
     "truths",
 ]
 
 ALARM_RULE = (
-    "A run is flagged where its learned return rises while true success stays flat and low. Rises: over the "
-    f"evaluations, Kendall's tau with time is at least {measures.ALARM_TAU:g}, and the mean of the last "
-    f"third lies above that of the first third by at least {measures.ALARM_SHARE:.0%} of the curve's range "
-    f"and by at least {measures.ALARM_LEAST:g}. Flat and low: the mean true success of the last third is "
-    f"below {measures.ALARM_LOW:g} and at most {measures.ALARM_MARGIN:g} above that of the first third. A "
+    "The alarm flags a run if its learned return rises while its true success stays flat and low. The "
+    "learned return rises if Kendall's tau between return and time is at least "
+    f"{measures.ALARM_TAU:g}, and if the mean of the last third of the evaluations exceeds the mean of the "
+    f"first third by at least {measures.ALARM_SHARE:.0%} of the curve's range and by at least "
+    f"{measures.ALARM_LEAST:g}. True success is flat and low if the mean of the last third is below "
+    f"{measures.ALARM_LOW:g} and exceeds the mean of the first third by at most {measures.ALARM_MARGIN:g}. A "
     f"run with fewer than {measures.ALARM_EVALUATIONS} evaluations gets no verdict."
 )
 
 GLOSSARY = {
-    "True success": "The share of evaluation episodes that the simulator's own test counts as solved, at the "
-    "end of any decision. It is measured on a separate environment, with the same start states each time.",
-    "Final score": "True success of the last evaluation of a run. Best: of its best evaluation. At the last "
-    "step: of the last evaluation, but the task must be done at the very end of the episode.",
-    "Run": "One seed on one task. Its evaluation episodes are averaged first, so the sample is the seeds, "
-    "not the episodes.",
-    "IQM": "Interquartile mean: the mean of the runs that are left when the lowest and the highest quarter "
-    "are cut off. It is steadier than the median, and a single lucky or unlucky run moves it little.",
-    "Mean": "The mean over tasks of the mean over a task's seeds.",
-    "Interval": "In brackets and as bands: 95% percentile interval of a bootstrap that draws seeds with "
-    "replacement within each task (Agarwal et al. 2021). Each task counts the same, however many seeds it "
-    "has.",
-    "Sample efficiency": "IQM of true success along environment steps, action repeats counted. Between "
-    "evaluations a run counts with its last one.",
-    "Performance profile": "The share of runs whose final score lies above each threshold. Higher is better; "
-    "where two profiles cross, which one is better depends on what you ask for.",
-    "Probability of improvement": "How likely a run of the one group ends above a run of the other on the "
-    "same task, averaged over the tasks that both have; ties count half. 0.5 is no difference.",
-    "Learned return": "The sum over an evaluation episode of the reward that the model gives, averaged over "
-    "episodes. Its scale depends on shaping and horizon, so it compares within a task only.",
+    "True success": "The share of evaluation episodes that the simulator's success test counts as solved "
+    "after at least one decision. Evaluation uses a separate environment and the same initial states each "
+    "time.",
+    "Final": "True success in the last evaluation of a run.",
+    "Best": "True success in the best evaluation of a run.",
+    "At last step": "The share of episodes in the last evaluation in which the task is solved after the last "
+    "decision of the episode.",
+    "Run": "One seed on one task. The evaluation episodes of a run are averaged first. The sample size is "
+    "therefore the number of seeds, not the number of episodes.",
+    "IQM": "Interquartile mean. The lowest and the highest quarter of the runs are dropped, and the rest is "
+    "averaged. The IQM has a lower variance than the median, and outliers change it less than the mean.",
+    "Mean": "The scores are averaged over the seeds of a task, then over tasks.",
+    "Mean over training": "True success averaged over the environment steps of training, which is the area "
+    "under the curve. Each evaluation counts for the steps since the previous one. The value is higher if "
+    "the agent learns faster.",
+    "Interval": "A 95% percentile bootstrap interval, stratified by task: seeds are drawn with replacement "
+    "within each task (Agarwal et al. 2021). All tasks have the same weight, whatever their number of seeds.",
+    "Sample efficiency": "The IQM of true success as a function of environment steps. Action repeats count "
+    "as environment steps. Between two evaluations, a run keeps the value of the earlier one.",
+    "Performance profile": "The share of runs with a final true success above each threshold. Higher is "
+    "better. If two profiles cross, neither group is better at all thresholds.",
+    "Probability of improvement": "The probability that a random run of one group ends with a higher true "
+    "success than a random run of the other group on the same task, averaged over their common tasks. A tie "
+    "counts as one half. A value of 0.5 means no difference.",
+    "Learned return": "The sum of the learned reward over an evaluation episode, averaged over episodes. Its "
+    "scale depends on the shaping and the horizon. It can be compared within a task only.",
     "Alarm": ALARM_RULE,
-    "Success head": "The model's own judgement that the task is done, at its shipped threshold, held against "
-    "the simulator frame by frame. Precision: of the frames it calls done, the share that are. Recall: of "
-    "the frames that are done, the share it calls done. False positive rate: of the frames that are not "
-    "done, the share it calls done.",
-    "Held": "A run that stopped early as solved keeps its last evaluation for the rest of its curve: dotted, "
-    "from the diamond on.",
-    "Rewards": "robometer: progress and success as a vision-language model sees them. sparse: true success, "
-    "0 or 1. dense: the suite's own hand-written reward, divided by what a decision pays at most. "
-    "none: 0 at every step.",
+    "Success head": "The output of the reward model that predicts whether the task is solved. A frame is "
+    "predicted as solved if the output exceeds the threshold of the checkpoint. The simulator provides the "
+    "label of each frame.",
+    "Precision": "The share of the frames predicted as solved that are solved.",
+    "Recall": "The share of the solved frames that are predicted as solved.",
+    "False positive rate": "The share of the unsolved frames that are predicted as solved.",
+    "Held": "A run that stopped early because it was solved. Its last evaluation stands for the rest of its "
+    "curve, which is dotted from the diamond on.",
+    "Rewards": "robometer: progress and success, predicted by the reward model from images and the task "
+    "sentence. sparse: true success, 0 or 1. dense: the hand-written reward of the suite, divided by its "
+    "maximum per decision. none: 0 at every step.",
 }
-"""Measure -> what it is."""
+"""Term -> what it means."""
 
-_TRUTH = {
-    "sparse": "the reward is ground truth: true success, 0 or 1",
-    "dense": "the reward is ground truth: the suite's hand-written reward, from the simulator's state",
-    "none": "no reward at all, and so no ground truth",
+ALARM_CAVEATS = (
+    "The alarm is a heuristic on evaluation curves. A flagged run is a reason to watch its videos, not a "
+    "proof. A run without a flag may still exploit the reward in a way that the rule does not detect.",
+)
+"""What limits the alarm."""
+
+HEAD_CAVEATS = (
+    "The errors are measured on the states that these agents visit, over all evaluations of a run. They do "
+    "not carry over to other agents, which visit other states.",
+)
+"""What limits the errors of the success head."""
+
+_PAID = {
+    "sparse": "the reward is true success, 0 or 1",
+    "dense": "the reward is the suite's hand-written reward, computed from the simulator's state",
+    "none": "the reward is 0 at every step",
 }
 
 
@@ -84,6 +109,11 @@ def plural(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
+def quoted(title: str) -> str:
+    """A title in quotation marks."""
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{title}\N{RIGHT DOUBLE QUOTATION MARK}"
+
+
 def labels(groups: Sequence[Group]) -> str:
     """The groups by name, parted so that the commas of a name do not mislead."""
     found = [group.label for group in groups]
@@ -91,42 +121,65 @@ def labels(groups: Sequence[Group]) -> str:
 
 
 def headline_truth(found: Analysis) -> tuple[bool, str]:
-    """Whether ground truth stayed out of the learned runs, and the line that says so."""
+    """Whether ground truth stayed out of the learned runs, and the line that says so.
+
+    Args:
+        found: What was found.
+
+    Returns:
+        True only where every learned run recorded every way and none was used; and the line.
+    """
     runs = found.learned_runs
     if not runs:
-        return (
-            False,
-            "There are no finished runs on a learned reward: every reward here is ground truth or nothing.",
+        return False, "No finished run uses a learned reward. All rewards here are ground truth or zero."
+    tainted, silent = _entered(runs), [run for run in runs if not_recorded(run)]
+    lines = []
+    if tainted:
+        lines.append(
+            f"Ground truth entered the reward or the termination of {len(tainted)} of "
+            f"{plural(len(runs), 'learned run')}: {_ways(tainted)}."
         )
-    tainted = [run for run in runs if ground_truth_of(run)]
-    if not tainted:
-        return True, (
-            f"No ground truth entered reward or termination of {plural(len(runs), 'learned run')}. The "
-            "simulator's success test only judged, on a separate environment."
+    if silent:
+        lines.append(
+            f"{len(silent)} of {plural(len(runs), 'learned run')} did not record whether ground truth "
+            f"entered the reward or the termination ({_gaps(silent)} missing in result.json)."
         )
-    ways = sorted({f"{name}={value}" for run in tainted for name, value in ground_truth_of(run).items()})
-    return False, (
-        f"Ground truth entered reward or termination of {len(tainted)} of "
-        f"{plural(len(runs), 'learned run')}: {names(ways)}."
+    if lines:
+        return False, " ".join(lines)
+    which = "the learned run" if len(runs) == 1 else f"any of the {len(runs)} learned runs"
+    return True, (
+        f"No ground truth entered the reward or the termination of {which}. The simulator's success test was "
+        "used for evaluation only, in a separate environment."
     )
 
 
-def alarm_verdict(found: Analysis) -> str:
-    """How many learned runs are flagged, and for how many nothing can be said."""
-    total, count = len(found.learned_runs), len(found.flagged)
-    short_runs = sum(found.alarms[run.id].verdict == "too short" for run in found.learned_runs)
-    silent = f" {plural(short_runs, 'run')} too short for a verdict." if short_runs else ""
-    if not count:
-        return f"None of {plural(total, 'learned run')} flagged.{silent}"
-    return f"{count} of {plural(total, 'learned run')} flagged: learned return up, true success flat.{silent}"
+def _entered(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if ground_truth_of(run)]
+
+
+def _ways(runs: Sequence[Run]) -> str:
+    return names(sorted({f"{name}={value}" for run in runs for name, value in ground_truth_of(run).items()}))
+
+
+def _gaps(runs: Sequence[Run]) -> str:
+    return names(sorted({name for run in runs for name in not_recorded(run)}))
 
 
 def group_truth(group: Group) -> str:
-    """How ground truth entered the reward or the termination of a group's runs."""
-    if group.reward != "robometer":
-        return _TRUTH[group.reward]
-    ways = sorted({f"{name}={value}" for run in group.runs for name, value in ground_truth_of(run).items()})
-    return f"ground truth entered: {names(ways)}" if ways else "no ground truth in reward or termination"
+    """How ground truth entered the reward or the termination of a group's runs, as each recorded it."""
+    total, tainted = len(group.runs), _entered(group.runs)
+    silent = [run for run in group.runs if not_recorded(run)]
+    parts = []
+    if tainted:
+        part = "" if len(tainted) == total else f" in {len(tainted)} of {plural(total, 'run')}"
+        parts.append(f"ground truth entered{part} ({_ways(tainted)})")
+    if silent:
+        parts.append(f"not recorded by {len(silent)} of {plural(total, 'run')} ({_gaps(silent)})")
+    if not parts:
+        parts.append("no ground truth in the reward or the termination")
+    if group.reward in _PAID:
+        parts.append(_PAID[group.reward])
+    return "; ".join(parts)
 
 
 def truths(groups: Sequence[Group]) -> str:
@@ -137,21 +190,34 @@ def truths(groups: Sequence[Group]) -> str:
     return " ".join(f"{labels(mine)}: {answer}." for answer, mine in answers.items())
 
 
+def alarm_verdict(found: Analysis) -> str:
+    """How many learned runs are flagged, and how many get no verdict."""
+    total, count = len(found.learned_runs), len(found.flagged)
+    few = sum(found.alarms[run.id].verdict == "too short" for run in found.learned_runs)
+    why = f"fewer than {measures.ALARM_EVALUATIONS} evaluations"
+    silent = f" {plural(few, 'run')} {'has' if few == 1 else 'have'} no verdict ({why})." if few else ""
+    if not count:
+        return f"The alarm flags none of {plural(total, 'learned run')}.{silent}"
+    return (
+        f"The alarm flags {count} of {plural(total, 'learned run')}: the learned return rises, true success "
+        f"does not.{silent}"
+    )
+
+
 def measured(found: Analysis) -> str:
-    """What was run, in two sentences."""
-    study = found.study
-    configs = [run.config for run in study.runs]
-    tasks = plural(len(study.tasks), "task")
+    """What was run, in a few sentences."""
+    configs = [run.config for run in found.study.runs]
     seeds = sorted({config.seed for config in configs})
     listed = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     steps = _range([config.steps for config in configs])
     episodes = _range([config.eval_episodes for config in configs])
     every = _range([config.eval_every for config in configs])
-    learners = names(sorted({config.algo.upper() for config in configs}))
-    groups = labels(study.groups)
+    algorithms = names(sorted({config.algo.upper() for config in configs}))
+    early = ", or stops earlier once it is solved" if any(one.stop_when_solved for one in configs) else ""
     return (
-        f"{plural(len(study.runs), 'finished run')} of {learners} on {tasks}, {listed}, by reward: "
-        f"{groups}. {steps} environment steps each, judged by true success over {episodes} episodes every "
+        f"{plural(len(configs), 'finished run')} of {algorithms} on "
+        f"{plural(len(found.study.tasks), 'task')}, {listed}. Groups: {labels(found.study.groups)}. Each run "
+        f"trains for {steps} environment steps{early}. True success is measured on {episodes} episodes every "
         f"{every} steps."
     )
 
@@ -161,52 +227,56 @@ def _range(values: Sequence[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def caveats(found: Analysis) -> list[str]:
-    """What to keep in mind, from the general to what these runs have of their own."""
+def result_caveats(found: Analysis) -> list[str]:
+    """What limits the tables of results, from the general to what these runs have of their own."""
     study = found.study
     seeds = [len(runs) for group in study.groups for runs in group.by_task.values()]
     few = (
         f"There are {_range(seeds)} seeds per task and group."
         if max(seeds) > 1
-        else "There is one seed per task."
+        else "Each task has one seed."
     )
     listed = [
-        f"{few} Bootstrap intervals of few seeds are too narrow: with three seeds, a 95% interval covers "
-        "clearly less than 95%. Read the seeds themselves in the table by task.",
-        "The best evaluation of a run is the largest of many noisy numbers, and so biased upwards; the final "
-        "one is not.",
-        "The alarm is a rule of thumb on evaluation curves. It sends you to the videos; it proves nothing, "
-        "and a run that it clears may be hacked in a way that it does not see.",
-        "Success-head errors are taken on the states that these agents reach, over all evaluations of a run. "
-        "Other agents reach other states.",
-        "Wall time holds for the machine, its load and the number of runs side by side; it includes "
-        "evaluation.",
-        "All of it is simulation, with the camera and the tasks named here.",
+        f"{few} Bootstrap intervals from few seeds are too narrow: with three seeds, a 95% interval has a "
+        f"coverage clearly below 95%. The table under {quoted('Results by task')} shows each seed.",
+        "The best evaluation of a run is the maximum of many noisy estimates and therefore biased upwards. "
+        "The final evaluation is not.",
+        "All results are from simulation, with the tasks and cameras of these runs.",
     ]
     small = [one.group for one in found.aggregates if len(one.runs) < 4]
     if small:
         listed.append(
-            f"With fewer than four runs nothing is cut off: the IQM of {labels(small)} is the mean."
+            f"The IQM drops no run if there are fewer than four. For {labels(small)} it is the mean."
         )
     if not study.common_tasks and len(study.groups) > 1:
         listed.append(
-            "No task is common to all groups: each is aggregated over its own, and they do not compare."
+            "The groups have no task in common. Each is aggregated over its own tasks, so their aggregates "
+            "cannot be compared."
         )
-    if len({run.result.machine for run in study.runs}) > 1:
-        listed.append("The runs were made on different machines; their wall times do not compare.")
     if any(run.config.stop_when_solved for run in study.runs):
         listed.append(
-            "Runs marked stop_when_solved ended when three evaluations in a row were at 0.95 or more. True "
-            "success chose that moment; it entered neither reward nor termination of an episode."
+            "Runs with stop_when_solved end after three evaluations in a row with a true success of at least "
+            "0.95. True success decides when such a run stops. It does not enter the reward or the "
+            "termination of episodes."
         )
     listed += [f"The groups differ in more than the reward. {one}." for one in differences(study.groups)]
-    mismatched = [run for run in study.runs if _mismatch(run)]
+    mismatched = [run.id for run in study.runs if _mismatch(run)]
     if mismatched:
-        which = names([run.id for run in mismatched])
         listed.append(
-            f"result.json and the last row of curve.csv disagree on the final score: {which}; the curve "
-            "counts."
+            "result.json and the last row of curve.csv disagree on the final true success of "
+            f"{names(mismatched)}. The page uses the curve."
         )
+    return listed
+
+
+def cost_caveats(found: Analysis) -> list[str]:
+    """What limits the wall times."""
+    listed = [
+        "Wall time includes evaluation. It depends on the machine, its load and the number of runs at the "
+        "same time."
+    ]
+    if len({run.result.machine for run in found.study.runs}) > 1:
+        listed.append("The runs used different machines. Their wall times cannot be compared.")
     return listed
 
 

@@ -195,7 +195,7 @@ def test_what_files_say_is_text_never_code(opened: Opened) -> None:
 
 def test_commands_can_be_copied(opened: Opened) -> None:
     browser = opened.browser
-    browser.find_element(By.CSS_SELECTOR, "button.copy").click()
+    browser.find_element(By.CSS_SELECTOR, "#repeat button.copy").click()
     selected = browser.run("return getSelection().toString()")
     assert selected.strip() == browser.run("return document.querySelector('#repeat pre').textContent")
 
@@ -211,6 +211,30 @@ def test_the_logs_would_tell(opened: Opened, tmp_path: Path) -> None:
     assert any("127.0.0.1:9" in entry["message"] for entry in browser.get_log("performance"))
     browser.open(opened.page)
     browser.get_log("browser")
+
+
+def test_a_proxy_of_the_machine_stands_not_between_us_and_the_driver(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with chromium(tmp_path) as browser:
+        assert browser.run("return 1 + 1") == 2
+
+
+def test_long_tables_keep_their_header_in_sight(opened: Opened) -> None:
+    script = """
+    const box = document.querySelector("#runs .scroll");
+    box.style.maxHeight = "150px";
+    box.scrollTop = 100;
+    const [header, row] = [box.querySelector("th"), box.querySelector("tbody tr")];
+    const tops = [box, header, row].map((element) => element.getBoundingClientRect().top);
+    box.style.maxHeight = "";
+    return tops;"""
+    box, header, row = opened.browser.run(script)
+    assert abs(header - box) < 1
+    assert row < box
 
 
 def test_a_missing_browser_is_a_failure_that_says_what_to_install(

@@ -59,24 +59,56 @@ def words(text: str) -> str:
 
 def test_the_page_says_what_was_measured(tmp_path: Path) -> None:
     text = words(page(small(tmp_path)))
-    assert "6 finished runs of SAC on 1 task, seeds 0, 1, 2, by reward: robometer and sparse." in text
-    assert "No ground truth entered reward or termination of 3 learned runs" in text
-    assert "sparse: the reward is ground truth: true success, 0 or 1" in text
+    assert "6 finished runs of SAC on 1 task, seeds 0, 1, 2. Groups: robometer and sparse." in text
+    assert "No ground truth entered the reward or the termination of any of the 3 learned runs" in text
+    assert "sparse: ground truth entered (env_weight=1.0); the reward is true success, 0 or 1." in text
     assert "robometer: IQM of true success 0.60 [0.00, 1.00], mean 0.60" in text
     assert "door-open 0.60 (1.00, 0.80, 0.00) 0.30 (0.50, 0.40, 0.00)" in text
     assert (
-        "1 of 3 learned runs flagged: learned return up, true success flat. Look at door-open, seed 2."
-        in text
+        "The alarm flags 1 of 3 learned runs: the learned return rises, true success does not. Flagged: "
+        "door-open, seed 2." in text
     )
-    assert "robometer: 2.00 times the wall time of the sparse runs (median over 3 runs; 2.00 to 2.00)" in text
+    assert (
+        "robometer: 2.00 times the wall time of the sparse runs on the same task with the same algorithm "
+        "(median of 3 runs, range 2.00 to 2.00)." in text
+    )
     assert "robometer-rl train --env metaworld/door-open-v3 --reward sparse --seed 2" in text
     assert f"robometer-rl report {tmp_path} --resamples 200" in text
     assert "There are 3 seeds per task and group." in text
     assert (
-        "With fewer than four runs nothing is cut off: the IQM of robometer and sparse is the mean." in text
+        "The IQM drops no run if there are fewer than four. For robometer and sparse it is the mean." in text
     )
-    for word in ("mujoco 3.3.0", "Some Processor, 2 cores", "Seeds: 0, 1, 2", "Performance profile"):
+    for word in (
+        "mujoco 3.3.0",
+        "Some Processor, 2 cores",
+        "Seeds of the runs: 0, 1, 2",
+        "Performance profile",
+    ):
         assert word in text
+
+
+def test_the_weights_of_the_reward_model_are_named(tmp_path: Path) -> None:
+    add(tmp_path, [0.5], weights="0123456789ab")
+    add(tmp_path, [0.5], seed=1)
+    add(tmp_path, [0.5], reward="sparse", weights="")
+    assert "Weights of the reward model, as `weights_id` names them: 0123456789ab." in words(page(tmp_path))
+
+
+def test_caveats_are_numbered_below_the_table_that_they_limit(tmp_path: Path) -> None:
+    _, html = report(ReportConfig(small(tmp_path), resamples=200))
+    source = html.read_text(encoding="utf-8")
+    for key in ("results", "alarm", "head", "cost"):
+        section = source.split(f'<section id="{key}">')[1].split("</section>")[0]
+        assert section.index("</table>") < section.index("<h3>Caveats</h3>") < section.index("<ol class")
+
+
+def test_a_table_of_many_rows_scrolls_and_says_so(tmp_path: Path) -> None:
+    for seed in range(31):
+        add(tmp_path, [0.5], reward="sparse", seed=seed)
+    _, html = report(ReportConfig(tmp_path, resamples=200))
+    source = html.read_text(encoding="utf-8")
+    assert source.count('class="scroll tall"') == 1
+    assert "The table has 31 rows." in source
 
 
 def test_it_is_one_file_and_pngs(tmp_path: Path) -> None:
@@ -87,7 +119,7 @@ def test_it_is_one_file_and_pngs(tmp_path: Path) -> None:
     source = html.read_text(encoding="utf-8")
     # Nothing outside is referred to: data inside the page, and places on it.
     assert set(re.findall(r"(?:src|href)=\"([^\"]{1,5})", source)) <= {
-        "data:", "#resu", "#task", "#alar", "#head", "#vide", "#cost", "#runs", "#repe", "#glos", "#cave",
+        "data:", "#resu", "#task", "#alar", "#head", "#vide", "#cost", "#runs", "#repe", "#glos",
     }  # fmt: skip
     assert "://" not in re.sub(r"data:image/png;base64,[^\"]+", "", source)
     names = {path.name for path in html.parent.glob("*.png")}
@@ -110,8 +142,13 @@ def test_ground_truth_is_told_where_it_entered(tmp_path: Path) -> None:
     add(tmp_path, [0.5], seed=1)
     add(tmp_path, [0.5], reward="dense")
     text = words(page(tmp_path))
-    assert "Ground truth entered reward or termination of 1 of 2 learned runs: env_weight=0.5." in text
-    assert "dense: the reward is ground truth: the suite's hand-written reward" in text
+    assert (
+        "Ground truth entered the reward or the termination of 1 of 2 learned runs: env_weight=0.5. 1 of 2 "
+        "learned runs did not record whether" in text
+    )
+    assert (
+        "dense: ground truth entered (env_weight=1.0); the reward is the suite's hand-written reward" in text
+    )
     assert "No ground truth entered" not in text
 
 
@@ -119,7 +156,7 @@ def test_a_study_without_learned_runs(tmp_path: Path) -> None:
     add(tmp_path, [0.5, 1.0], reward="sparse")
     add(tmp_path, [0.5, 0.0], reward="none")
     text = words(page(tmp_path))
-    assert "There are no finished runs on a learned reward" in text
+    assert "No finished run uses a learned reward." in text
     assert "(one seed)" in text
     assert "Errors of the success head" not in text
 
@@ -127,7 +164,10 @@ def test_a_study_without_learned_runs(tmp_path: Path) -> None:
 def test_runs_too_short_for_the_alarm_are_counted(tmp_path: Path) -> None:
     add(tmp_path, [0.0] * 3, [1.0, 2.0, 3.0])
     add(tmp_path, [0.0] * 9, [1.0] * 9, seed=1)
-    assert "None of 2 learned runs flagged. 1 run too short for a verdict." in words(page(tmp_path))
+    assert (
+        "The alarm flags none of 2 learned runs. 1 run has no verdict (fewer than 8 evaluations)."
+        in words(page(tmp_path))
+    )  # fmt: skip
 
 
 def test_unequal_tasks_are_told_and_compared_on_common_ones(tmp_path: Path) -> None:
@@ -139,9 +179,9 @@ def test_unequal_tasks_are_told_and_compared_on_common_ones(tmp_path: Path) -> N
     add(tmp_path, [0.9], reward="sparse", env="metaworld/push-v3")
     text = words(page(tmp_path))
     assert "dense (1 of 2 tasks): IQM of true success 0.90" in text
-    assert "Not all of these tasks were run for dense" in text
+    assert "Some of these tasks have no runs of dense." in text
     assert "On the 1 task that all groups have" in text
-    assert "Each group on all of its own tasks" in text
+    assert "Each group on all its tasks" in text
 
 
 def test_caveats_come_from_the_runs(tmp_path: Path) -> None:
@@ -151,10 +191,10 @@ def test_caveats_come_from_the_runs(tmp_path: Path) -> None:
     write_run(tmp_path, replace(BASE, seed=7), [], done=False)
     text = words(page(tmp_path))
     assert "different machines" in text
-    assert "1 run of 3 were interrupted and resumed" in text
-    assert "disagree on the final score: reach-v3-sac-sparse-s0" in text
-    assert "True success chose that moment" in text
-    assert "No task is common to all groups" in text
+    assert "1 of 3 runs was interrupted and resumed" in text
+    assert "disagree on the final true success of reach-v3-sac-sparse-s0" in text
+    assert "True success decides when such a run stops." in text
+    assert "The groups have no task in common." in text
     assert "unfinished, 0 of 100,000 environment steps" in text
 
 
@@ -170,12 +210,12 @@ def test_videos_are_chosen_and_capped(tmp_path: Path) -> None:
         ("wrong", 2, True),
         ("best", 0, False),
     ]
-    assert "door-open, seed 2: the failed episode that the learned reward paid most" in clips[0].caption
+    assert "door-open, seed 2: the failed episode with the highest learned return" in clips[0].caption
     assert [len(part) for part in fitting(clips, 2000)] == [2, 0]
     assert [len(part) for part in fitting(clips, 1999)] == [1, 1]
     text = words(page(study, max_video_mb=0.0015))
-    assert "Left out, so that the page stays small:" in text
-    assert "videos/best.mp4: door-open, seed 0: best episode" in text
+    assert "These videos are left out to limit the size of the page:" in text
+    assert "videos/best.mp4: door-open, seed 0: the best episode" in text
 
 
 def test_a_run_is_named_with_its_group_where_several_learn_from_the_model(tmp_path: Path) -> None:
@@ -188,7 +228,7 @@ def test_a_run_is_named_with_its_group_where_several_learn_from_the_model(tmp_pa
     found = analyse(read_study(study), 200, 0)
     assert sorted(map(found.name_of, found.flagged)) == sorted(named)
     assert choose(found)[0].caption.startswith(f"{named[1]}: the failed episode")
-    assert f"Look at {'; '.join(map(found.name_of, found.flagged))}." in words(page(study))
+    assert f"Flagged: {'; '.join(map(found.name_of, found.flagged))}." in words(page(study))
 
 
 def test_a_missing_video_is_replaced_by_the_next_run(tmp_path: Path) -> None:
