@@ -1,4 +1,4 @@
-"""Videos that are not stored with the runs: the page says so and how to make them, and has no empty player."""
+"""Videos that are not stored with the runs: the page says so, lists commands and has no empty player."""
 
 from __future__ import annotations
 
