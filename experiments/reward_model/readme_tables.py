@@ -14,6 +14,8 @@ from pathlib import Path
 
 import tyro
 
+from robometer_rl.envs.tasks import list_tasks
+
 from ..common.markdown import fill_marked
 from .evaluate import GOALS, KEYS, WORST_GOALS
 
@@ -107,8 +109,19 @@ def fill(text: str, table: Table) -> str:
 
 
 def main(config: TablesConfig) -> None:
-    """Rewrites the files."""
+    """Rewrites the files.
+
+    Raises:
+        ValueError: The table is of some of the seen tasks only; its means would pass for those of all.
+    """
     table = json.loads(config.json.read_text(encoding="utf-8"))["table"]
+    seen = [task.id for task in list_tasks(split="train")]
+    missing = [task for task in seen if task not in table]
+    if missing:
+        raise ValueError(
+            f"{config.json} lacks {len(missing)} of the {len(seen)} tasks that these tables are of: "
+            f"{', '.join(missing)}; evaluate without --tasks, on episodes of every task"
+        )
     for path in config.files:
         path.write_text(fill(path.read_text(encoding="utf-8"), table), encoding="utf-8")
         print(f"wrote the tables of {path}")

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from robometer_test_episodes import LENGTH, TASKS, long_tokenizer
 
 from robometer_rl.envs.tasks import get_task
+from robometer_rl.errors import InputError
+from robometer_rl.experiments.episodes import list_episodes, read_episode
 from robometer_rl.experiments.reward_model import evaluate as evaluating
-from robometer_rl.experiments.reward_model.evaluate import KEYS, evaluate, load_by_task
+from robometer_rl.experiments.reward_model.evaluate import KEYS, EvaluateConfig, evaluate, load_by_task
 from robometer_rl.experiments.reward_model.evaluate import main as evaluate_main
 from robometer_rl.experiments.reward_model.fit import FitConfig
+from robometer_rl.experiments.reward_model.readme_tables import TablesConfig
+from robometer_rl.experiments.reward_model.readme_tables import main as write_tables
 from robometer_rl.rewards import Scores
 from robometer_rl.rewards.compact.checkpoint import Checkpoint
 from robometer_rl.rewards.compact.runtime import CompactReward
@@ -136,3 +141,61 @@ def test_the_command_writes_json(
     shown = capsys.readouterr().out
     assert "worst task" in shown
     assert all(key in shown for key in KEYS)
+
+
+def evaluated(
+    config: FitConfig, folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> tuple[Any, str]:
+    """The JSON that the command writes, and what it says."""
+    path = folder / "table.json"
+    data = ["--data", str(config.data), "--model", str(config.start), "--episodes", "1", "--json", str(path)]
+    evaluate_main([*data, *words])
+    return json.loads(path.read_text()), capsys.readouterr().out
+
+
+def test_only_the_tasks_that_are_named_are_evaluated(
+    config: FitConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record, said = evaluated(config, tmp_path, ["--tasks", TASKS[1]], capsys)
+    assert set(record["table"]) == {TASKS[1], "mean", "worst"}
+    assert (record["tasks"], record["left_out"]) == ([TASKS[1]], [])
+    assert "left out" not in said
+
+
+def test_a_task_without_episodes_is_named_and_the_rest_is_evaluated(
+    config: FitConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    for path in list_episodes(config.data, TASKS[1]):
+        if read_episode(path).success.any():
+            path.unlink()
+    missing = "metaworld/button-press-v3"
+    record, said = evaluated(config, tmp_path, ["--tasks", *TASKS, missing], capsys)
+    assert set(record["table"]) == {TASKS[0], "mean", "worst"}
+    assert record["left_out"] == [TASKS[1], missing]
+    assert f"left out, for lack of successes or failures in {config.data}: {TASKS[1]}, {missing}" in said
+
+
+def test_without_an_episode_of_any_task_there_is_nothing_to_evaluate(config: FitConfig) -> None:
+    words = ["--data", str(config.data), "--model", str(config.start), "--tasks", "metaworld/button-press-v3"]
+    with pytest.raises(InputError, match=r"successes and failures of none of .*button-press-v3.*collect"):
+        evaluate_main(words)
+    with pytest.raises(InputError, match="unknown task 'metaworld/button-pres'"):
+        evaluate_main([*words[:-1], "metaworld/button-pres"])
+
+
+def test_the_tables_of_the_readme_need_every_task(
+    config: FitConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluated(config, tmp_path, ["--tasks", *TASKS], capsys)
+    (tmp_path / "README.md").write_text("<!-- summary -->\n<!-- end -->\n")
+    tables = TablesConfig(json=tmp_path / "table.json", files=(tmp_path / "README.md",))
+    with pytest.raises(ValueError, match=r"table\.json lacks 21 of the 23 tasks .*metaworld/button-press-v3"):
+        write_tables(tables)
+    assert (tmp_path / "README.md").read_text() == "<!-- summary -->\n<!-- end -->\n"
+
+
+@pytest.mark.parametrize(("name", "value"), [("episodes", 0), ("seed", -1)])
+def test_numbers_that_make_no_evaluation_are_refused(name: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"{name} should be at least"):
+        EvaluateConfig(**{name: value})  # type: ignore[arg-type]
