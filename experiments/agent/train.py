@@ -130,8 +130,6 @@ def train(command: TrainCommand) -> Result | None:
         InputError: The folder belongs to another run, or hyperparameters or the reward model are unknown.
         OSError: A checkpoint could not be written; the previous one stands.
     """
-    import torch
-
     config = command.run
     folder = RunFolder(command.out / config.run_id)
     with checking_input():
@@ -141,7 +139,6 @@ def train(command: TrainCommand) -> Result | None:
     with checking_input():
         _warn_if_judged_twice(config)
         env = judging_env(config)
-    torch.set_num_threads(command.threads)
     stop = StopRequest()
     with stop.listening():
         agent, journal = _begin(command, folder)
@@ -214,7 +211,11 @@ def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, ag
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train one agent and judge it by true success; the last line is the result as JSON."""
+    import torch
+
     command = read_arguments(TrainCommand, argv, "train", main.__doc__)
+    # The process is the command's own: its threads are set here, and not by `train` for who calls it.
+    torch.set_num_threads(command.threads)
     print(f"run {command.run.run_id} in {command.out / command.run.run_id}", flush=True)
     result = train(command)
     if result is None:

@@ -5,7 +5,6 @@ Reads top to bottom, from episodes over batches to a calibrated checkpoint; resu
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import os
@@ -42,6 +41,7 @@ from robometer_rl.rewards.training.sampling import (
 from robometer_rl.rewards.training.step import WordNoise, batch_losses, warn_if_emulated
 from robometer_rl.rewards.training.words import distil_word_table, teacher_folder
 
+from ..common.allocator import keep_freed_memory
 from ..common.progress import progress
 from ..episodes import Episode, list_episodes, read_episode
 from .calibration import load_validation, validation_episodes
@@ -440,16 +440,6 @@ def _record(run: _Run, command: str, episodes: Sequence[TrainingEpisode]) -> dic
     }
 
 
-def _keep_freed_memory() -> None:
-    """Let glibc keep freed memory: mapping it anew for every large tensor took a third of a CPU step."""
-    if sys.platform != "linux":
-        return
-    libc = ctypes.CDLL(None)
-    trim_threshold, top_pad, mmap_max = -1, -2, -4  # malloc.h
-    for option, value in ((mmap_max, 0), (trim_threshold, -1), (top_pad, 256 * 2**20)):
-        libc.mallopt(option, value)
-
-
 def fit(config: FitConfig, command: str, console: Console) -> Path:
     """Train, calibrate and save.
 
@@ -464,9 +454,6 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
     with naming_extras():
         from torch.utils.tensorboard import SummaryWriter
 
-    _keep_freed_memory()
-    if config.threads:
-        torch.set_num_threads(config.threads)
     with checking_input():
         config.out.mkdir(parents=True, exist_ok=True)
         run = _Run(config)
@@ -530,6 +517,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train the compact reward model on collected episodes."""
     config = read_arguments(FitConfig, argv, "fit", main.__doc__)
     words = ["robometer-rl", "fit", *(sys.argv[1:] if argv is None else argv)]
+    # The process is the command's own, so what holds for all of it is set here and not in `fit`.
+    keep_freed_memory()
+    if config.threads:
+        torch.set_num_threads(config.threads)
     fit(config, " ".join(words), Console(markup=False))
 
 
