@@ -12,7 +12,23 @@ from ..frames import FrameSource
 from ..scoring.episode_state import RewardConfig
 from ..scoring.options import WrapperOptions
 
-__all__ = ["LearnedReward", "Rewarded"]
+__all__ = ["HINDSIGHT", "LearnedReward", "Rewarded", "refuse_hindsight"]
+
+HINDSIGHT = "compute_reward"
+"""The method of a goal environment from which hindsight experience replay takes rewards."""
+
+
+def refuse_hindsight(*_args: Any, **_options: Any) -> Any:
+    """Stands for the environment's own `compute_reward`.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(
+        "HerReplayBuffer computes rewards of relabelled goals with the environment's own compute_reward: the "
+        "learned reward would be replaced by it in silence. Use another replay buffer, or train on the "
+        'environment\'s reward: without RobometerReward, or with VecRobometerReward(mode="off")'
+    )
 
 
 class _Scoring(Protocol):

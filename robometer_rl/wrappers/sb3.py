@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 from ..scoring.options import RewardOptions, WrapperOptions, check_tasks, read_options
 from ..subenvs.collector import SubEnvCollector, VectorStep, share_frames_in_process
 from ..subenvs.workers import Workers
-from .base import LearnedReward, Rewarded
+from .base import HINDSIGHT, LearnedReward, Rewarded, refuse_hindsight
 
 try:
     from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
@@ -209,13 +209,16 @@ class VecRobometerReward(Rewarded, VecEnvWrapper):
         Raises:
             ValueError: Hindsight experience replay asks for rewards.
         """
-        if method_name == "compute_reward" and self._scoring is not None:
-            raise ValueError(
-                "HerReplayBuffer computes rewards of relabelled goals with the environment's own "
-                "compute_reward: the learned reward would be replaced by it in silence. Use another replay "
-                'buffer, or VecRobometerReward(mode="off") to train on the environment\'s reward'
-            )
+        if method_name == HINDSIGHT and self._scoring is not None:
+            refuse_hindsight()
         return self.venv.env_method(method_name, *method_args, indices=indices, **method_kwargs)
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """Gets an attribute of the environments; in place of `compute_reward`, functions that refuse."""
+        found = self.venv.get_attr(attr_name, indices)
+        if attr_name == HINDSIGHT and self._scoring is not None:
+            return [refuse_hindsight] * len(found)
+        return found
 
     def close(self) -> None:
         """Lets go of the model and closes the environments."""

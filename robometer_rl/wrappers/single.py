@@ -20,7 +20,7 @@ from ..scoring.pipeline import StepBatch, make_pipeline
 from ..scoring.shaping import Mode
 from ..scoring.step_reader import StepReader, StepRecord
 from ..scoring.unseen_world import warn_if_unseen, world_of
-from .base import LearnedReward, Rewarded
+from .base import HINDSIGHT, LearnedReward, Rewarded, refuse_hindsight
 
 __all__ = ["RobometerReward"]
 
@@ -186,6 +186,22 @@ class RobometerReward(Rewarded, gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         for episode in self._scoring.finished.values():
             info["robometer/rewards"] = episode.reward.astype(np.float32)
         return observation, float(outcome.reward[0]), ended, record.truncated, info
+
+    def get_wrapper_attr(self, name: str) -> Any:
+        """Gets an attribute of this wrapper, else of the environment; refuses the environment's rewards.
+
+        Args:
+            name: Of the attribute.
+
+        Returns:
+            The attribute; in place of `compute_reward`, from which hindsight experience replay would take the
+            environment's own rewards, a function that raises `ValueError`.
+
+        Raises:
+            AttributeError: Nobody has it.
+        """
+        found = super().get_wrapper_attr(name)
+        return refuse_hindsight if name == HINDSIGHT else found
 
     def close(self) -> None:
         """Lets go of the model and closes the environment; a second call does nothing more."""

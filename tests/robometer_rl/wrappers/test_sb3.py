@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from stable_baselines3.common.vec_env import (
     VecNormalize,
 )
 
+from robometer_rl import RobometerReward
 from robometer_rl.wrappers.sb3 import VecRobometerReward
 
 
@@ -103,26 +105,73 @@ def test_sac_stores_the_learned_reward() -> None:
     assert stored == pytest.approx(np.array([[0.1, 0.2], [0.2, 0.4], [0.3, 0.6], [0.4, 0.8]]), abs=1e-6)
 
 
-def test_her_is_refused() -> None:
-    class Goal(FakeEnv):
-        def __init__(self) -> None:
-            super().__init__(horizon=3)
-            box = self.observation_space
-            keys = ("observation", "achieved_goal", "desired_goal")
-            self.observation_space = gym.spaces.Dict(dict.fromkeys(keys, box))
+class GoalEnv(FakeEnv):
+    """Rewards of goals are 0 everywhere."""
 
-        def _observe(self) -> Any:
-            return dict.fromkeys(self.observation_space.spaces, super()._observe())
+    def __init__(self) -> None:
+        super().__init__(horizon=3)
+        box = self.observation_space
+        keys = ("observation", "achieved_goal", "desired_goal")
+        self.observation_space = gym.spaces.Dict(dict.fromkeys(keys, box))
 
-        def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
-            return np.zeros(len(achieved), dtype=np.float32)
+    def _observe(self) -> Any:
+        return dict.fromkeys(self.observation_space.spaces, super()._observe())
 
-    venv = VecRobometerReward(DummyVecEnv([Goal]), SENTENCE, MODEL)
+    def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
+        return np.zeros(len(achieved), dtype=np.float32)
+
+
+def wrapped_goal() -> RobometerReward:
+    return RobometerReward(GoalEnv(), SENTENCE, MODEL)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        wrapped_goal,
+        lambda: DummyVecEnv([wrapped_goal]),
+        lambda: VecRobometerReward(DummyVecEnv([GoalEnv]), SENTENCE, MODEL),
+        lambda: VecNormalize(VecRobometerReward(DummyVecEnv([GoalEnv]), SENTENCE, MODEL), norm_obs=False),
+    ],
+)
+def test_her_is_refused(make: Callable[[], Any]) -> None:
     agent = SAC(
-        "MultiInputPolicy", venv, replay_buffer_class=HerReplayBuffer, learning_starts=4, device="cpu"
+        "MultiInputPolicy", make(), replay_buffer_class=HerReplayBuffer, learning_starts=4, device="cpu"
     )
-    with pytest.raises(ValueError, match="HerReplayBuffer computes rewards"):
+    with pytest.raises(ValueError, match=r"HerReplayBuffer computes rewards.*Use another replay buffer, or"):
         agent.learn(8)
+
+
+GOALS = (np.zeros((1, 2)), np.zeros((1, 2)), [{}])
+
+
+def test_no_way_leads_to_the_environments_own_compute_reward() -> None:
+    words = "HerReplayBuffer computes rewards"
+    env = gym.wrappers.TimeLimit(wrapped_goal(), 5)
+    venv = VecMonitor(VecRobometerReward(DummyVecEnv([GoalEnv]), SENTENCE, MODEL))
+    syncs = SyncVectorEnv([wrapped_goal])
+    for ask in (
+        env.get_wrapper_attr("compute_reward"),
+        partial(venv.env_method, "compute_reward"),
+        venv.get_attr("compute_reward")[0],
+        partial(syncs.call, "compute_reward"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            ask(*GOALS)
+
+
+def test_an_environment_without_compute_reward_is_not_said_to_have_one() -> None:
+    env = RobometerReward(FakeEnv(), SENTENCE, MODEL)
+    assert not env.has_wrapper_attr("compute_reward")
+    with pytest.raises(AttributeError, match="compute_reward"):
+        env.get_wrapper_attr("compute_reward")
+    assert not dummy({}).has_attr("compute_reward")
+
+
+def test_mode_off_leaves_the_environments_compute_reward() -> None:
+    venv = VecRobometerReward(DummyVecEnv([GoalEnv]), SENTENCE, MODEL, mode="off")
+    assert venv.env_method("compute_reward", *GOALS)[0].tolist() == [0.0]
+    assert venv.get_attr("compute_reward")[0](*GOALS).tolist() == [0.0]
 
 
 def test_a_monitor_inside_logs_the_environments_return_and_a_vec_monitor_outside_the_learned() -> None:
