@@ -21,7 +21,11 @@ REWARDS = "robometer/rewards"
 
 
 class _EpisodeEnd(BaseBuffer):
-    """Holds running episodes back from sampling and adds them when their rewards are known."""
+    """Holds running episodes back from sampling and adds them when their rewards are known.
+
+    The steps of an episode that a reset broke off have no rewards: they are dropped when the next one of that
+    environment ends. A pickled buffer holds whole episodes only.
+    """
 
     def __init__(
         self,
@@ -44,7 +48,22 @@ class _EpisodeEnd(BaseBuffer):
             kw: Passed on.
         """
         super().__init__(buffer_size, observation_space, action_space, device, n_envs=1, **kw)
+        self._begin(n_envs)
+
+    def _begin(self, n_envs: int, loaded: bool = False) -> None:
+        """Forgets the running episodes of n environments."""
         self._running: list[list[tuple[Any, ...]]] = [[] for _ in range(n_envs)]
+        self._headless = [loaded] * n_envs
+        """Where the running episode may have begun before the buffer was loaded."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves the running episodes out: whoever loads the buffer resets the environments."""
+        return {**self.__dict__, "_running": [[] for _ in self._running]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Takes whole episodes."""
+        self.__dict__.update(state)
+        self._begin(len(self._running), loaded=True)
 
     def add(
         self,
@@ -66,15 +85,19 @@ class _EpisodeEnd(BaseBuffer):
             infos: n dicts; where done, `robometer/rewards` holds the rewards of the episode's steps.
 
         Raises:
-            ValueError: An episode came without rewards, or with another number of them.
+            ValueError: An episode came without rewards, or with more of them than steps.
         """
+        if len(infos) != len(self._running):  # loaded for another number of environments
+            self._begin(len(infos))
         for row, steps in enumerate(self._running):
             steps.append(
                 (_row(obs, row), _row(next_obs, row), action[row : row + 1].copy(), done[row], infos[row])
             )
             if done[row]:
                 self._running[row] = []
-                for step, value in zip(steps, _rewards(infos[row], len(steps)), strict=True):
+                rewards = _rewards(infos[row], len(steps), self._headless[row])
+                self._headless[row] = False
+                for step, value in zip(steps[-len(rewards) :], rewards, strict=True):
                     before, after, move, last, info = step
                     super().add(before, after, move, np.array([value]), np.array([last]), [info])
 
@@ -122,16 +145,17 @@ def _row(observations: Any, row: int) -> Any:
     return observations[row : row + 1].copy()
 
 
-def _rewards(info: dict[str, Any], steps: int) -> NDArray[np.float32]:
+def _rewards(info: dict[str, Any], steps: int, headless: bool) -> NDArray[np.float32]:
+    """Rewards of the steps that are there, at most `steps`; the episode's first ones may lack if headless."""
     if REWARDS not in info:
         raise ValueError(
             f'an episode is over and its info holds no "{REWARDS}": this buffer needs a reward wrapper with '
             "score='episode_end'"
         )
     rewards: NDArray[np.float32] = info[REWARDS]
-    if len(rewards) != steps:
+    if len(rewards) > steps and not headless:
         raise ValueError(
             f"an episode of {steps} stored steps came with {len(rewards)} rewards: action repeat or frame "
             "skip must stand inside the reward wrapper"
         )
-    return rewards
+    return rewards[-steps:]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from functools import partial
+from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from robometer_test_fakes import MODEL, SENTENCE, FakeEnv
@@ -99,3 +102,82 @@ def test_a_reward_of_every_step_does_not_belong_here() -> None:
     sac = agent(VecRobometerReward(inner, SENTENCE, MODEL))
     with pytest.raises(ValueError, match=r"holds no \"robometer/rewards\".*score='episode_end'"):
         sac.learn(4)
+
+
+# Episodes that are broken off: the environment is reset before they end.
+
+
+def single(**options: Any) -> RobometerReward:
+    env = FakeEnv(**{"horizon": 12, "pace": 2, **options})
+    return RobometerReward(env, SENTENCE, MODEL, score="episode_end", shaping="progress")
+
+
+WHOLE = [0.02 * step for step in range(1, 13)]
+
+
+def test_learning_twice_drops_the_episode_that_the_first_time_left() -> None:
+    sac = agent(single(), learning_starts=100)
+    sac.learn(20)
+    sac.learn(20)  # resets the environment: 8 steps of the first time never end
+    rewards, dones = held(sac)
+    assert rewards == pytest.approx(WHOLE * 2)
+    assert np.flatnonzero(dones).tolist() == [11, 23]
+    buffer = sac.replay_buffer
+    assert buffer is not None
+    before = buffer.observations[:24, 0, 0]
+    assert before == pytest.approx([step / (step + 1) for step in range(12)] * 2), "no step of the broken one"
+
+
+def test_going_on_keeps_the_running_episode() -> None:
+    sac = agent(single(), learning_starts=100)
+    sac.learn(20)
+    sac.learn(4, reset_num_timesteps=False)
+    assert held(sac)[0] == pytest.approx(WHOLE * 2)
+
+
+def test_agent_and_buffer_are_saved_and_go_on_in_a_new_environment(tmp_path: Path) -> None:
+    sac = agent(single(), learning_starts=13)
+    sac.learn(20)
+    sac.save(tmp_path / "agent")
+    sac.save_replay_buffer(tmp_path / "buffer")
+    again = SAC.load(tmp_path / "agent", env=single(), device="cpu")
+    again.load_replay_buffer(tmp_path / "buffer")
+    assert held(again) == held(sac)
+    again.learn(12, reset_num_timesteps=False)
+    assert held(again)[0] == pytest.approx(WHOLE * 2)
+
+
+def test_the_running_episode_is_not_pickled() -> None:
+    sac = agent(single(), learning_starts=100)
+    sac.learn(4)
+    few = len(pickle.dumps(sac.replay_buffer))
+    sac.learn(7, reset_num_timesteps=False)
+    assert len(pickle.dumps(sac.replay_buffer)) == few
+
+
+def test_a_buffer_loaded_in_the_middle_of_an_episode_takes_its_last_steps(tmp_path: Path) -> None:
+    sac = agent(single(), learning_starts=100)
+    sac.learn(20)
+    sac.save_replay_buffer(tmp_path / "buffer")
+    sac.load_replay_buffer(tmp_path / "buffer")
+    sac.learn(16, reset_num_timesteps=False)  # the environment goes on where it was
+    assert held(sac)[0] == pytest.approx(WHOLE + WHOLE[8:] + WHOLE)
+
+
+def test_another_environment_begins_anew() -> None:
+    sac = agent(single(), learning_starts=100)
+    sac.learn(20)
+    sac.set_env(single(pace=4))
+    sac.learn(14, reset_num_timesteps=False)
+    assert held(sac)[0] == pytest.approx(WHOLE + [2 * reward for reward in WHOLE])
+
+
+def test_a_step_that_the_buffer_did_not_see_is_still_refused() -> None:
+    class Twice(gym.Wrapper[Any, Any, Any, Any]):
+        def step(self, action: Any) -> Any:
+            self.env.step(action)
+            return self.env.step(action)
+
+    sac = agent(Twice(single()), learning_starts=100)
+    with pytest.raises(ValueError, match="6 stored steps came with 12 rewards: action repeat"):
+        sac.learn(20)
