@@ -32,7 +32,12 @@ DIRECTIONS: dict[str, dict[str, set[str]]] = {
         "arguments": {"errors"},
         "errors": set(),
     },
-    "rewards": {"training": {"compact", "protocol"}, "compact": {"protocol"}, "protocol": set()},
+    "rewards": {
+        "training": {"compact", "protocol"},
+        "compact": {"protocol", "forking"},
+        "protocol": set(),
+        "forking": set(),
+    },
     "envs": {
         "experts": {"suites", "rendering", "base", "tasks", "extras"},
         "suites": {"rendering", "base", "tasks", "extras"},

@@ -5,13 +5,15 @@ token), `decoder` (causal transformer), `modeling` (the network and its heads), 
 runs in use), `streaming` (decoder and heads frame by frame), `options` (device, precision, threads),
 `runtime` (the `RewardModel` protocol: score, prefer, stream), `checkpoint` (save, verify, load).
 
-`training` may import this folder; it imports the protocol.
+`training` may import this folder; it imports the protocol and `forking`.
 """
 
 from __future__ import annotations
 
 import inspect
 from typing import TYPE_CHECKING, Any
+
+from ..forking import check_threads
 
 if TYPE_CHECKING:
     from .runtime import CompactReward
@@ -32,9 +34,11 @@ def load_compact(path: str | None = None, **options: Any) -> CompactReward:
 
     Raises:
         FileNotFoundError: a file of the checkpoint is missing.
+        RuntimeError: this process was forked after its parent had computed with torch.
         ValueError: a file was truncated or altered, an option is unknown or has a value that is not
             possible, or this machine lacks the device.
     """
+    check_threads()
     from . import checkpoint
     from .runtime import CompactReward
 
@@ -56,8 +60,10 @@ def load_random(seed: int = 0, **options: Any) -> CompactReward:
         A reward model whose scores mean nothing; it counts no world as unseen.
 
     Raises:
+        RuntimeError: this process was forked after its parent had computed with torch.
         ValueError: an option is unknown or impossible here.
     """
+    check_threads()
     from .control import untrained
     from .runtime import CompactReward
 

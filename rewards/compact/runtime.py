@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..forking import check_threads
 from ..protocol import Scores
 from .bins import decode_progress
 from .checkpoint import Checkpoint
@@ -58,6 +59,7 @@ def _pixels(frames: NDArray[np.uint8], size: int) -> Tensor:
     times as fast as in float32, and differs by at most one level.
     """
     _check(frames)
+    check_threads()
     images = torch.from_numpy(np.ascontiguousarray(frames))
     if frames.shape[1:3] == (size, size):
         return images
@@ -104,6 +106,7 @@ class CompactReward:
         self.trained_worlds = checkpoint.trained_worlds
 
     def _task(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
+        check_threads()
         ids, words = self.tokenizer(sentences)
         return self.network.task_tokens(self.network.word_vectors(ids.to(self.device))), words.to(self.device)
 
