@@ -1,4 +1,4 @@
-"""Refuses to compute in a forked process where torch would wait forever for threads that the fork left behind.
+"""Refuses to compute in a forked process where torch would wait forever for threads left behind.
 
 A fork copies the calling thread alone. Torch's pool of threads (OpenMP) still counts those of the parent, and
 its next parallel operation never returns. Importing this module loads no torch.
@@ -25,7 +25,7 @@ class _Threads:
     """What is known of torch's threads; a forked process begins with a copy of its parent's."""
 
     used = False
-    """Whether a model of ours has computed with several threads, in this process or in the one it forked off."""
+    """Whether a model of ours has computed with several threads, here or in the parent of a fork."""
     suspect = False
     """Whether this process was forked off one that had torch, and nothing has been tried since."""
 
@@ -52,10 +52,11 @@ def check_threads() -> None:
         return
     if _Threads.suspect and (_Threads.used or _hangs(torch)):
         raise RuntimeError(
-            "this process was forked after its parent had computed with torch, whose threads do not survive a "
-            'fork, so scoring would never return: start workers afresh, with AsyncVectorEnv(..., context="spawn") '
-            'or SubprocVecEnv(..., start_method="spawn"), or create them before the parent scores or trains. '
-            "With OMP_NUM_THREADS=1 torch starts no threads, and a fork does no harm"
+            "this process was forked after its parent had computed with torch, whose threads do not survive "
+            "a fork, so scoring would never return: start workers afresh, with "
+            'AsyncVectorEnv(..., context="spawn") or SubprocVecEnv(..., start_method="spawn"), or create '
+            "them before the parent scores or trains. With OMP_NUM_THREADS=1 torch starts no threads, and a "
+            "fork does no harm"
         )
     _Threads.used, _Threads.suspect = True, False
 
