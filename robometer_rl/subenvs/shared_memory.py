@@ -7,9 +7,11 @@ side locks: the reply that a worker sends through its pipe orders the memory.
 
 from __future__ import annotations
 
+import errno
 import math
 import mmap
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,11 +62,19 @@ class SharedFrames:
         Args:
             n: Number of sub-environments.
             shapes: Shape `(H, W, 3)` of a picture, per camera.
+
+        Raises:
+            OSError: There is too little room for the file.
         """
         folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         handle, path = tempfile.mkstemp(prefix="robometer-", dir=folder)
-        os.close(handle)
-        os.truncate(path, _size(n, shapes))
+        try:
+            _allocate(handle, path, _size(n, shapes))
+        except BaseException:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(handle)
         self._map(_Layout(path, n, tuple(shapes)))
 
     def _map(self, layout: _Layout) -> None:
@@ -153,6 +163,37 @@ class SharedFrames:
     def views(self, slot: int) -> list[NDArray[np.uint8]]:
         """Frames of the first (0) or second (1) event: one uint8 `(n, H, W, 3)` per camera, not a copy."""
         return self._views[slot]
+
+
+def _allocate(handle: int, path: str, size: int) -> None:
+    """Takes the whole memory now: a page that is missing later kills the process that writes to it (SIGBUS).
+
+    Raises:
+        OSError: There is too little room.
+    """
+    folder = os.path.dirname(path)
+    free = shutil.disk_usage(folder).free
+    try:
+        if hasattr(os, "posix_fallocate"):  # Linux has it, macOS and Windows do not
+            os.posix_fallocate(handle, 0, size)
+        elif size > free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        else:
+            os.truncate(path, size)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EFBIG):
+            raise
+        enlarge = (
+            "enlarge it (docker run --shm-size=2g, or mount -o remount,size=2g /dev/shm), remove what else "
+            "lies there"
+            if folder == "/dev/shm"
+            else "set TMPDIR to a folder with more room"
+        )
+        raise OSError(
+            error.errno,
+            f"the frames of the environments need {size / 2**20:,.0f} MiB that processes share, and {folder} "
+            f"has {free / 2**20:,.0f} MiB free: {enlarge}, or use fewer environments or smaller pictures",
+        ) from error
 
 
 def _align(size: int) -> int:

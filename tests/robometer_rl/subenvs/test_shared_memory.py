@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,3 +81,33 @@ def test_neighbours_do_not_touch_each_other() -> None:
     assert rows["env_reward"].tolist() == [0.0, 1.0, 2.0]
     for slot in range(2):
         assert (board.views(slot)[0] == frames[slot]).all()
+
+
+def test_too_little_room_is_an_error_and_not_a_crash_at_the_first_frame() -> None:
+    """Without it the file is sparse, and the process dies by SIGBUS when a frame is written."""
+    folder = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else Path(tempfile.gettempdir())
+    before = set(folder.glob("robometer-*"))
+    with pytest.raises(
+        OSError, match=r"need [\d,]+ MiB.*has [\d,]+ MiB free.*(--shm-size|TMPDIR).*fewer environments"
+    ) as caught:
+        SharedFrames(4, [(1 << 19, 1 << 19, 3)])
+    assert caught.value.errno in (errno.ENOSPC, errno.EFBIG)
+    assert set(folder.glob("robometer-*")) <= before, "nothing is left behind"
+
+
+def test_memory_is_taken_when_the_file_is_made() -> None:
+    board = SharedFrames(2, [(512, 512, 3)])
+    path = board._layout.path
+    status = os.stat(path)
+    board.unlink()
+    assert status.st_blocks * 512 >= status.st_size >= 2 * 2 * 512 * 512 * 3
+
+
+def test_a_platform_without_posix_fallocate_checks_the_free_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "posix_fallocate")
+    with pytest.raises(OSError, match="fewer environments"):
+        SharedFrames(4, [(1 << 19, 1 << 19, 3)])
+    board = SharedFrames(1, SHAPES)
+    board.post(0, StepRecord(RESET, pictures(5)))
+    assert board.views(0)[0][0, 0, 0, 0] == 5
+    board.unlink()
