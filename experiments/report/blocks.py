@@ -21,12 +21,12 @@ __all__ = [
     "Commands",
     "Definitions",
     "Figure",
-    "Film",
     "Heading",
     "Pair",
     "Paragraph",
     "Section",
     "Table",
+    "Video",
     "number",
     "share",
 ]
@@ -173,10 +173,10 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Film:
+class Video:
     """A video inside the page, with controls."""
 
-    kind: ClassVar[str] = "film"
+    kind: ClassVar[str] = "video"
     mp4: bytes
     """The file."""
     caption: str
@@ -210,7 +210,7 @@ class Pair:
     """Class of the box: `pair` for two halves, `videos` for as many as fit."""
 
 
-Block: TypeAlias = "Bullets | Commands | Definitions | Figure | Film | Heading | Pair | Paragraph | Table"
+Block: TypeAlias = "Bullets | Commands | Definitions | Figure | Video | Heading | Pair | Paragraph | Table"
 """One piece of the page."""
 
 

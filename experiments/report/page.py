@@ -16,12 +16,12 @@ from .blocks import (
     Commands,
     Definitions,
     Figure,
-    Film,
     Heading,
     Pair,
     Paragraph,
     Section,
     Table,
+    Video,
     number,
     share,
 )
@@ -64,7 +64,7 @@ def render(found: Analysis, pictures: Pictures, clips: Clips, command: str, toda
 
     Args:
         found: What was found.
-        pictures: File name -> PNG, of `report_analysis.figures`.
+        pictures: File name -> PNG, of `analysis.figures`.
         clips: Videos to show, and those that are left out for their size.
         command: The command that makes the page again.
         today: The date it shows.
@@ -274,8 +274,8 @@ def _videos(found: Analysis, clips: Clips) -> list[Block]:
             "The curves below each frame are the predicted progress (blue) and success (green). A pale green "
             "background marks the frames that the simulator counts as solved."
         )
-        films = [Film(clip.path.read_bytes(), clip.caption) for clip in shown]
-        blocks += [Paragraph(legend), Pair(films, "videos")]
+        players = [Video(clip.path.read_bytes(), clip.caption) for clip in shown]
+        blocks += [Paragraph(legend), Pair(players, "videos")]
     if left_out:
         blocks.append(Paragraph("These videos are left out to limit the size of the page:", "muted"))
         blocks.append(Bullets([f"{clip.path.relative_to(root)}: {clip.caption}" for clip in left_out]))
@@ -347,7 +347,7 @@ def _repeat(found: Analysis, command: str) -> list[Block]:
     facts = [f"Seeds of the runs: {seeds}.", f"Seed of the bootstrap: {found.seed}.", f"Machine: {machines}."]
     weights = sorted({run.result.weights for run in found.learned_runs if run.result.weights})
     if weights:
-        facts.append(f"Weights of the reward model, as `weights_id` names them: {names(weights)}.")
+        facts.append(f"Weights of the reward model: {names(weights)} (the first digits of their SHA-256).")
     if resumed:
         verb = "was" if resumed == 1 else "were"
         facts.append(f"{resumed} of {plural(len(runs), 'run')} {verb} interrupted and resumed.")

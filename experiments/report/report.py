@@ -111,10 +111,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     config = read_arguments(ReportConfig, argv, "report", main.__doc__)
     found, html = report(config)
     console = Console(markup=False)
-    console.print(headline_truth(found)[1])
+    console.print(headline_truth(found)[1], soft_wrap=True)
     console.print(task_markdown(found), markup=False, soft_wrap=True)
     if found.flagged:
-        console.print(f"flagged by the alarm: {', '.join(run.id for run in found.flagged)}")
+        console.print(f"flagged by the alarm: {', '.join(run.id for run in found.flagged)}", soft_wrap=True)
     if found.study.left_out:
         console.print(f"left out: {plural(len(found.study.left_out), 'run')}, named on the page")
     missing = not_kept(found)

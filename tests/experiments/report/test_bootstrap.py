@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import trim_mean
+from scipy.stats import bootstrap, trim_mean
 
 from robometer_rl.experiments.report.bootstrap import (
     Floats,
@@ -71,6 +71,29 @@ def test_curves_are_those_of_rliable() -> None:
     np.testing.assert_allclose(ours.point, point, atol=1e-12)
     np.testing.assert_allclose(ours.low, low, atol=TOLERANCE)
     np.testing.assert_allclose(ours.high, high, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("statistic", [iqm, mean])
+@pytest.mark.parametrize("seeds", [(3, 3, 3, 3), (2, 3, 5, 4)])
+def test_the_interval_is_that_of_scipy_where_every_task_has_two_seeds(
+    statistic: Any, seeds: tuple[int, ...]
+) -> None:
+    # SciPy resamples each sample of its own, which is the stratification; it refuses a task with one seed.
+    rng = np.random.default_rng(0)
+    tasks = [rng.random(count) for count in seeds]
+    weights = np.concatenate([np.full(count, np.lcm.reduce(seeds) // count) for count in seeds])
+
+    def pooled(*samples: Floats, axis: int) -> Floats:
+        assert axis == -1
+        values = np.concatenate(samples, axis=-1)
+        return statistic(values.reshape(-1, len(weights), 1), weights).reshape(values.shape[:-1])
+
+    reference = bootstrap(
+        tasks, pooled, n_resamples=20_000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval  # fmt: skip
+    ours = stratified_interval(tasks, statistic, resamples=20_000)
+    # Two bootstraps of 20,000 resamples differ by about 0.003 in a percentile of such scores.
+    assert (ours.low[0], ours.high[0]) == pytest.approx(tuple(reference), abs=0.01)
 
 
 def test_iqm_by_hand() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,9 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
     # Seed 10 and 10,000 minutes: as text they would sort before 2 and 9.
     config = RunConfig(env="metaworld/reach-v3", seed=10, steps=9_000, eval_every=9_000)
     write_run(runs, config, curve_rows(config, [0.5], [3.0]), command=HOSTILE, wall_s=600_000)
+    # A name without a blank is wider than a phone.
+    config = replace(config, model=f"runs/{'long' * 25}/checkpoint")
+    write_run(runs, config, curve_rows(config, [0.5], [3.0]))
     _, page = report(ReportConfig(runs, resamples=200))
     with chromium(tmp_path_factory.mktemp("profile")) as browser:
         browser.get("about:blank")
@@ -138,8 +141,10 @@ def test_thousands_sort_and_what_is_missing_stays_last(opened: Opened) -> None:
 
 def test_text_sorts_by_the_keyboard_too(opened: Opened) -> None:
     browser = opened.browser
-    header(browser, "runs", "run").send_keys(Keys.ENTER)
-    shown, direction = column(browser, "runs", "run")
+    before, _ = column(browser, "runs", "task")
+    assert before != sorted(before)
+    header(browser, "runs", "task").send_keys(Keys.ENTER)
+    shown, direction = column(browser, "runs", "task")
     assert direction == "ascending"
     assert shown == sorted(shown)
 

@@ -20,7 +20,7 @@ from robometer_rl.experiments.report.report import ReportConfig, report
 HOSTILE = "\"'><img src=x onerror=hacked(1)>&amp;{{ 7 * 7 }}{% if %}$\\frac{$|`"
 """Markup, an entity, a template expression, and mathematics that Matplotlib cannot read; no slash, so that a
 file may have this name."""
-TAME = "tame"
+TAME = "t" * len(HOSTILE)
 
 
 class Skeleton(HTMLParser):

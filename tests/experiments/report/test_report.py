@@ -91,7 +91,9 @@ def test_the_weights_of_the_reward_model_are_named(tmp_path: Path) -> None:
     add(tmp_path, [0.5], weights="0123456789ab")
     add(tmp_path, [0.5], seed=1)
     add(tmp_path, [0.5], reward="sparse", weights="")
-    assert "Weights of the reward model, as `weights_id` names them: 0123456789ab." in words(page(tmp_path))
+    assert "Weights of the reward model: 0123456789ab (the first digits of their SHA-256)." in words(
+        page(tmp_path)
+    )
 
 
 def test_caveats_are_numbered_below_the_table_that_they_limit(tmp_path: Path) -> None:
