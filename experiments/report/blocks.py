@@ -26,7 +26,7 @@ __all__ = [
     "Paragraph",
     "Section",
     "Table",
-    "Video",
+    "VideoPlayer",
     "number",
     "share",
 ]
@@ -173,7 +173,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Video:
+class VideoPlayer:
     """A video inside the page, with controls."""
 
     kind: ClassVar[str] = "video"
@@ -210,7 +210,9 @@ class Pair:
     """Class of the box: `pair` for two halves, `videos` for as many as fit."""
 
 
-Block: TypeAlias = "Bullets | Commands | Definitions | Figure | Video | Heading | Pair | Paragraph | Table"
+Block: TypeAlias = (
+    "Bullets | Commands | Definitions | Figure | VideoPlayer | Heading | Pair | Paragraph | Table"
+)
 """One piece of the page."""
 
 

@@ -21,7 +21,7 @@ from .blocks import (
     Paragraph,
     Section,
     Table,
-    Video,
+    VideoPlayer,
     number,
     share,
 )
@@ -274,7 +274,7 @@ def _videos(found: Analysis, clips: Clips) -> list[Block]:
             "The curves below each frame are the predicted progress (blue) and success (green). A pale green "
             "background marks the frames that the simulator counts as solved."
         )
-        players = [Video(clip.path.read_bytes(), clip.caption) for clip in shown]
+        players = [VideoPlayer(clip.path.read_bytes(), clip.caption) for clip in shown]
         blocks += [Paragraph(legend), Pair(players, "videos")]
     if left_out:
         blocks.append(Paragraph("These videos are left out to limit the size of the page:", "muted"))
