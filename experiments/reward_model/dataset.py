@@ -108,6 +108,15 @@ def checkpoint_folder(name: Path) -> Path:
     return BUNDLED if name == Path("compact") else name.expanduser()
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of two values under one name, JSON would keep the second without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands there twice")
+    return found
+
+
 def read_sentences(path: Path, tokenizer: TaskTokenizer) -> dict[str, TaskText]:
     """Read and check the sentences of tasks outside the table.
 
@@ -122,8 +131,8 @@ def read_sentences(path: Path, tokenizer: TaskTokenizer) -> dict[str, TaskText]:
         ValueError: the file is no JSON of this form, or a sentence has no words or too many.
     """
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+        rows = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+    except ValueError as error:  # no JSON, no text at all, or a task that stands twice
         raise ValueError(f"{path} is not valid JSON: {error}") from error
     if not isinstance(rows, dict):
         raise ValueError(f"{path} must hold an object of task ids and lists of sentences, got {rows!r}")

@@ -44,6 +44,8 @@ def test_frames_of_the_right_size_stay_untouched() -> None:
     ("content", "words"),
     [
         ("{", "not valid JSON"),
+        ('{"mine/a": ["open"], "mine/b": ["push"], "mine/a": ["close"]}', "'mine/a' stands there twice"),
+        ('{"mine/a": NaN}', r"'mine/a'.*list of one sentence or more.*nan"),
         (["open the door"], r"must hold an object.*\['open the door'\]"),
         ({"mine/a": "open the door"}, r"'mine/a'.*list of one sentence or more.*'open the door'"),
         ({"mine/a": []}, r"'mine/a'.*list of one sentence or more.*\[\]"),
