@@ -8,11 +8,11 @@ from pathlib import Path
 from robometer_rl.rewards import RewardModel
 from robometer_rl.rewards.training.sampling import TaskText
 
-from ..episodes import Episode, list_episodes, read_episode
+from ..episodes import Episode, list_episodes, read_episode, read_outcome
 from .evaluate import EncodedVideo, load_by_task
 from .metrics import threshold_at_fpr
 
-__all__ = ["calibrate", "load_validation", "validation_episodes"]
+__all__ = ["calibrate", "check_validation", "load_validation", "validation_episodes"]
 
 
 def load_validation(root: Path, tasks: Sequence[str], per_kind: int) -> dict[str, list[Episode]]:
@@ -36,6 +36,22 @@ def validation_episodes(root: Path, tasks: Iterable[str]) -> Iterator[Episode]:
     if root.is_dir():
         for task in tasks:
             yield from map(read_episode, list_episodes(root, task))
+
+
+def check_validation(root: Path, tasks: Iterable[str]) -> None:
+    """Opens every episode that will be read after training: a damaged one is to be known before it.
+
+    Args:
+        root: Folder of the validation episodes; need not exist.
+        tasks: Task ids.
+
+    Raises:
+        ValueError: A file is no whole episode file.
+    """
+    if root.is_dir():
+        for task in tasks:
+            for path in list_episodes(root, task):
+                read_outcome(path)
 
 
 def calibrate(

@@ -44,7 +44,7 @@ from robometer_rl.rewards.training.words import distil_word_table, teacher_folde
 from ..common.allocator import keep_freed_memory
 from ..common.progress import progress
 from ..episodes import Episode, list_episodes, read_episode
-from .calibration import load_validation, validation_episodes
+from .calibration import check_validation, load_validation, validation_episodes
 from .dataset import checkpoint_folder, fingerprint, read_episodes, read_sentences, refuse_unseen, task_texts
 from .evaluate import evaluate, load_by_task
 from .labels import label_all
@@ -465,6 +465,7 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
             console.print(f"resumed at step {run.step} from {run.path}")
         episodes, texts = _load(config, run, console)
         sampler = BatchSampler(episodes, texts, config.sampling)
+        check_validation(config.validation, texts)
         validation = {}
         if config.sentences is None:
             validation = load_validation(config.validation, list(texts), config.evaluate_episodes)

@@ -17,6 +17,7 @@ from robometer_test_episodes import LENGTH, TASKS, long_tokenizer, make_episode
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from robometer_rl.envs.tasks import get_task, list_tasks
+from robometer_rl.errors import InputError
 from robometer_rl.experiments.episodes import Episode, list_episodes, read_episode, write_episode
 from robometer_rl.experiments.reward_model import fit as fitting
 from robometer_rl.experiments.reward_model.calibration import calibrate
@@ -193,6 +194,15 @@ def test_validation_is_checked_before_training(config: FitConfig, tmp_path: Path
     with pytest.raises(ValueError, match="missing is not a folder"):
         fit(replace(config, validation=tmp_path / "missing"), "", quiet())
     assert not (config.out / "state.pt").exists()
+
+
+def test_a_damaged_validation_file_is_named_before_training(own: FitConfig, tmp_path: Path) -> None:
+    for kind in ("stalled", "success", "undone"):
+        path = write_episode(tmp_path / "held", replace(make_episode(TASKS[0], kind, 7), task="mine/press"))
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"undone-00007\.h5 is not a whole episode file"):
+        fit(replace(own, validation=tmp_path / "held"), "", quiet())
+    assert not (own.out / "state.pt").exists()
 
 
 def test_unseen_tasks_are_trained_on_only_when_allowed(config: FitConfig) -> None:
