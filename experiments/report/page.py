@@ -283,7 +283,8 @@ def _videos(found: Analysis, clips: Clips) -> list[Block]:
         why = (
             f"{plural(len(missing), 'video')} {'is' if len(missing) == 1 else 'are'} not stored with the "
             "runs. The commands below train these runs again in a new folder, record the videos and show "
-            "them on a page of their own."
+            "them on a page of their own. Their results differ from those on this page if the installed "
+            f"reward model has other weights than those under {quoted('How to reproduce')}."
         )
         blocks.append(Heading("Videos that are not stored"))
         blocks += [Paragraph(why), Bullets([clip.caption for clip in missing])]

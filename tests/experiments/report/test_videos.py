@@ -99,6 +99,7 @@ def test_stored_and_missing_videos_stand_side_by_side(tmp_path: Path) -> None:
     source = html.read_text(encoding="utf-8")
     assert source.count("<video") == 1
     assert "1 video is not stored with the runs." in source
+    assert "if the installed reward model has other weights" in source
 
 
 def test_a_study_whose_videos_are_all_there_has_no_such_list(tmp_path: Path) -> None:
