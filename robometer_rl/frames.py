@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import gymnasium as gym
@@ -16,9 +17,9 @@ from numpy.typing import NDArray
 
 __all__ = ["MIN_SIDE", "FrameGrabber", "FrameSource", "as_rgb"]
 
-FrameSource: TypeAlias = "str | Callable[[gym.Env[Any, Any]], NDArray[Any]]"
-"""`"render"`, `"observation"` (all of it), a key of a Dict observation, `"module:function"`, or `env ->
-frame`."""
+FrameSource: TypeAlias = "str | int | Callable[[gym.Env[Any, Any]], NDArray[Any]]"
+"""A key of a Dict observation, `"render"`, `"observation"` (all of it), a path into a nested observation
+(`"pixels/top"`, or an index into a Tuple), `"module:function"`, or `env -> frame`; the first that fits."""
 
 MIN_SIDE = 8
 """Smallest side of a frame in pixels; below it, height, width and channels cannot be told apart by size."""
@@ -80,11 +81,26 @@ def _channels_last(frame: NDArray[Any], source: str) -> NDArray[Any]:
         return frame
     if first:
         return frame.transpose(1, 2, 0)
-    if 1 in (shape[0], shape[-1]):
-        raise ValueError(f"{expected}, and this is grayscale: repeat the channel three times")
-    if 4 in (shape[0], shape[-1]):
-        raise ValueError(f"{expected}, and this has 4 channels: drop alpha or depth, frame[..., :3]")
-    raise ValueError(expected)
+    raise ValueError(expected + _seems(shape))
+
+
+def _seems(shape: tuple[int, ...]) -> str:
+    """What a three-dimensional shape without an axis of 3 may mean; empty where nothing is likely."""
+    first, last = shape[0], shape[-1]
+    if 1 in (first, last):
+        return ", and this is grayscale: repeat the channel three times"
+    count = min(first, last)
+    if count >= MIN_SIDE:
+        return ""
+    stack = f"a stack of {count} gray pictures"
+    if count == 4:
+        alpha = "frame[:3]" if first == 4 else "frame[..., :3]"
+        rgba = f"RGBA or RGB with depth (drop alpha, {alpha})"
+        stack = f"{stack} (a gray picture has no colours to read)"
+        return f", and this is {stack} or {rgba}" if first == 4 else f", and this is {rgba} or {stack}"
+    if count % 3 == 0:
+        stack = f"a stack of {count // 3} RGB pictures, or of {count} gray ones"
+    return f", and this is {stack}: pass one RGB picture, the newest"
 
 
 def _to_uint8(picture: NDArray[Any], source: str) -> NDArray[np.uint8]:
@@ -116,10 +132,10 @@ class FrameGrabber:
             sources: One source, or one per camera.
 
         Raises:
-            TypeError: A source is neither a string nor callable.
-            ValueError: No sources, or a name that is not a key of the observation.
+            TypeError: A source is neither a string, an index nor callable.
+            ValueError: No sources, a name that is no part of the observation, or a part that is no picture.
         """
-        one = isinstance(sources, str) or callable(sources)
+        one = isinstance(sources, (str, int)) or callable(sources)
         listed: list[Any] = (
             [sources] if one else list(sources) if isinstance(sources, Sequence) else [sources]
         )
@@ -154,26 +170,121 @@ class FrameGrabber:
     def _label(source: FrameSource) -> str:
         if source == "render":
             return "env.render()"
-        return f"frames={source!r}" if isinstance(source, str) else f"the frames callable {source!r}"
+        return f"frames={source!r}" if isinstance(source, (str, int)) else f"the frames callable {source!r}"
 
     def _resolve(self, source: Any) -> Callable[[Any], Any]:
         if callable(source):
             return _FromCallable(self._env, source)
-        if not isinstance(source, str):
-            raise TypeError(f"frames={source!r} must be a string, a callable or a sequence of these")
-        if source == "render":
-            return _FromRender(self._env)
-        if source == "observation":
-            return _whole
-        keys = list(self._space.spaces) if isinstance(self._space, gym.spaces.Dict) else []
-        if source in keys:
-            return _FromKey(source)
-        if _ENTRY_POINT.fullmatch(source):
-            return _FromCallable(self._env, _load_callable(source))
+        if isinstance(source, bool) or not isinstance(source, (str, int)):
+            raise TypeError(
+                f"frames={source!r} must be a string, an index, a callable or a sequence of these"
+            )
+        name = str(source)
+        path = _find(self._space, name)
+        if path is None or path != (name,):  # a key as it is spelled goes before everything else
+            if source == "render":
+                return _FromRender(self._env)
+            if source == "observation":
+                path = ()
+        if path is not None:
+            self._check_part(source, path)
+            return _FromObservation(path)
+        if _ENTRY_POINT.fullmatch(name):
+            return _FromCallable(self._env, _load_callable(name))
         raise ValueError(
             f'frames={source!r} is not a source; choose "render", "observation", "module:function", '
-            f"a callable, or one of the observation's keys {keys or '(it has none)'}"
+            f"a callable, or one of the observation's parts {_parts(self._space) or '(it has none)'}"
         )
+
+    def _check_part(self, source: FrameSource, path: _Path) -> None:
+        """Refuses what cannot be one picture, as far as the spaces tell."""
+        part = _at(self._space, path)
+        if isinstance(part, (gym.spaces.Dict, gym.spaces.Tuple)):
+            raise ValueError(
+                f"frames={source!r} is a {type(part).__name__}: name the picture in it, one of "
+                f"{_parts(self._space)}"
+            )
+        stack = _find_stack(self._env, path)
+        if stack is not None:
+            raise ValueError(
+                f"frames={source!r} is {stack}: the model reads one RGB picture at a time, and stacked gray "
+                'ones look like its channels. Use frames="render", or a callable env -> frame'
+            )
+
+
+_Path: TypeAlias = "tuple[str | int, ...]"
+"""Keys and indices that lead to a part of an observation; empty for all of it."""
+
+
+def _find(space: gym.Space[Any], name: str) -> _Path | None:
+    """The way to a part: `"pixels/top"` or `"0"`; a key that contains a slash goes before a nested one."""
+    if isinstance(space, gym.spaces.Dict):
+        if name in space.spaces:
+            return (name,)
+        for key, inner in space.spaces.items():
+            if name.startswith(f"{key}/"):
+                rest = _find(inner, name[len(key) + 1 :])
+                if rest is not None:
+                    return (key, *rest)
+    elif isinstance(space, gym.spaces.Tuple):
+        head, slash, tail = name.partition("/")
+        if head.isdecimal() and int(head) < len(space.spaces):
+            rest = _find(space.spaces[int(head)], tail) if slash else ()
+            return None if rest is None else (int(head), *rest)
+    return None
+
+
+def _inner(space: gym.Space[Any]) -> Mapping[Any, gym.Space[Any]]:
+    """The parts of a Dict or Tuple space, one level deep."""
+    if isinstance(space, gym.spaces.Dict):
+        return space.spaces
+    return dict(enumerate(space.spaces)) if isinstance(space, gym.spaces.Tuple) else {}
+
+
+def _at(space: gym.Space[Any], path: _Path) -> gym.Space[Any] | None:
+    """The space of a part, None where there is no such part."""
+    found: gym.Space[Any] | None = space
+    for key in path:
+        found = None if found is None else _inner(found).get(key)
+    return found
+
+
+def _parts(space: gym.Space[Any]) -> list[str]:
+    """Names of all parts that have no parts themselves."""
+    names = []
+    for key, inner in _inner(space).items():
+        deeper = _parts(inner)
+        names += [f"{key}/{name}" for name in deeper] if deeper else [str(key)]
+    return names
+
+
+def _find_stack(env: gym.Env[Any, Any], path: _Path) -> str | None:
+    """Says so where a part of the observation is a stack of pictures, which its shape alone need not tell.
+
+    Three stacked gray pictures have the shape of an RGB picture with the channels first. So wrappers that are
+    called stacks are asked: what they give has one axis more than what they take, or its single channel
+    repeated.
+    """
+    shape = _shape(env, path)
+    while isinstance(env, gym.Wrapper):
+        before = _shape(env.env, path)
+        if "stack" in type(env).__name__.lower() and len(before) >= 2:
+            added = before in (shape[1:], shape[:-1])
+            channels = len(shape) == len(before) == 3 and (
+                (before[0] == 1 and before[1:] == shape[1:])
+                or (before[-1] == 1 and before[:-1] == shape[:-1])
+            )
+            if added or channels:
+                count = shape[0] if before[-2:] == shape[-2:] else shape[-1]
+                colours = "RGB" if 3 in (before[0], before[-1]) else "gray"
+                return f"a stack of {count} {colours} pictures, shape {shape} ({type(env).__name__})"
+        env = env.env
+    return None
+
+
+def _shape(env: gym.Env[Any, Any], path: _Path) -> tuple[int, ...]:
+    space = _at(env.observation_space, path)
+    return () if space is None or space.shape is None else tuple(space.shape)
 
 
 def _load_callable(entry_point: str) -> Callable[..., Any]:
@@ -184,19 +295,17 @@ def _load_callable(entry_point: str) -> Callable[..., Any]:
     return found
 
 
-def _whole(observation: Any) -> Any:
-    return observation
-
-
 # Small classes and not closures: an environment must be picklable before its first use.
 
 
-class _FromKey:
-    def __init__(self, key: str) -> None:
-        self.key = key
+class _FromObservation:
+    def __init__(self, path: _Path) -> None:
+        self.path = path
 
     def __call__(self, observation: Any) -> Any:
-        return observation[self.key]
+        for key in self.path:
+            observation = observation[key]
+        return observation
 
 
 class _FromCallable:
@@ -219,4 +328,21 @@ class _FromRender:
                 f"the reward model needs frames, and this environment has render_mode={mode!r}: make it with "
                 'render_mode="rgb_array", or pass frames=<observation key or callable> to the wrapper'
             )
+        _take_gl_context(self.env)
         return self.env.render()
+
+
+def _take_gl_context(env: gym.Env[Any, Any]) -> None:
+    """Makes the GL context of Gymnasium's own MuJoCo viewer current, which it does not do by itself.
+
+    Without it a second viewer of the process draws into the first one's context, or, once another is closed,
+    into none: a black picture.
+    """
+    loaded = sys.modules.get("gymnasium.envs.mujoco.mujoco_rendering")  # where there is such an environment
+    renderer = getattr(env.unwrapped, "mujoco_renderer", None)
+    if (
+        loaded is not None
+        and isinstance(renderer, loaded.MujocoRenderer)
+        and isinstance(renderer.viewer, loaded.OffScreenViewer)
+    ):
+        renderer.viewer.make_context_current()

@@ -118,8 +118,8 @@ class LearnedReward:
         return self._scoring
 
 
-def _source_name(source: FrameSource) -> str:
-    if isinstance(source, str):
+def _source_name(source: FrameSource) -> str | int:
+    if isinstance(source, (str, int)):
         return source
     named = source if inspect.isroutine(source) or inspect.isclass(source) else type(source)
     return f"{named.__module__}:{named.__qualname__}"

@@ -73,9 +73,11 @@ class RobometerReward(Rewarded, gym.Wrapper[Any, Any, Any, Any], RecordConstruct
             task: What the robot should do, a sentence. There is no default: a vague one would silently score
                 every episode.
             model: What `load_reward_model` reads: a name or a JSON-able dict, never a model object.
-            frames: `"render"` (the environment's `render_mode` must be `"rgb_array"`), `"observation"`, a key
-                of a Dict observation, a callable `env -> frame` or its name `"module:function"` (the name
-                keeps the spec JSON-able); or a sequence of these, one per camera, whose scores are averaged.
+            frames: `"render"` (the environment's `render_mode` must be `"rgb_array"`), `"observation"` (all
+                of it), a key of a Dict observation, which goes before these two words, a path into a nested
+                one (`"pixels/top"`), an index into a Tuple, a callable `env -> frame` or its name
+                `"module:function"` (the name keeps the spec JSON-able); or a sequence of these, one per
+                camera, whose scores are averaged.
             shaping: Function of the scores, see `robometer_rl.scoring.shaping`.
             gamma: Discount of `shaping="potential"`, in (0, 1]; set the agent's own.
             success_bonus: Added at each scored step whose predicted success reaches the threshold; with
