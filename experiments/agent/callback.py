@@ -22,7 +22,7 @@ from .evaluation import summarise
 from .run import CURVE_COLUMNS, RunConfig, RunFolder
 from .success_callback import EvaluationCallback
 
-__all__ = ["SOLVED", "Coach", "Journal", "StopRequest", "solved", "write_curve"]
+__all__ = ["SOLVED", "Journal", "StopRequest", "TrainingCallback", "solved", "write_curve"]
 
 SOLVED, IN_A_ROW = 0.95, 3
 """A run is solved after so many evaluations in a row at this share of episodes or more."""
@@ -88,7 +88,7 @@ class Journal:
     """Which weights the reward model has; a run does not go on with others."""
 
 
-class Coach(EvaluationCallback):
+class TrainingCallback(EvaluationCallback):
     """Judges the agent every so often, keeps the best, writes curve and checkpoints, and ends the run."""
 
     def __init__(

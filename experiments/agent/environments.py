@@ -38,7 +38,7 @@ with naming_extras():
         unwrap_vec_wrapper,
     )
 
-__all__ = ["ground_truth", "judging_env", "reward_options", "training_envs"]
+__all__ = ["evaluation_env", "ground_truth", "reward_options", "training_envs"]
 
 _DENSE_AT_MOST = {"metaworld": 10.0, "robosuite": 1.0}
 """What a suite's hand-written reward pays at most in one control step."""
@@ -125,7 +125,7 @@ def reward_options(config: RunConfig) -> RewardOptions:
     }
 
 
-def judging_env(config: RunConfig) -> gym.Env[Any, Any]:
+def evaluation_env(config: RunConfig) -> gym.Env[Any, Any]:
     """Makes the separate environment in which agents are judged by true success.
 
     Where the run learns from the reward model, this environment pays the same reward, for the record; it

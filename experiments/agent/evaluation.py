@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..common.seeds import EVALUATION
 
-__all__ = ["Agent", "EvaluationEpisode", "judge", "play", "summarise"]
+__all__ = ["Agent", "EvaluationEpisode", "evaluate", "play", "summarise"]
 
 Normalise = Callable[[Any], Any]
 
@@ -94,7 +94,7 @@ def play(
     )
 
 
-def judge(
+def evaluate(
     agent: Agent, env: gym.Env[Any, Any], episodes: int, normalise: Normalise | None = None
 ) -> list[EvaluationEpisode]:
     """Plays the episodes by which an agent is judged, the same start states each time.

@@ -1,4 +1,4 @@
-"""Evaluation of an SB3 agent as it learns, by true success (`judge`), never by a reward."""
+"""Evaluation of an SB3 agent as it learns, by true success (`evaluate`), never by a reward."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import gymnasium as gym
 from robometer_rl.envs.extras import naming_extras
 
 from .algorithms import normalisation
-from .evaluation import EvaluationEpisode, judge
+from .evaluation import EvaluationEpisode, evaluate
 
 with naming_extras():
     from stable_baselines3.common.callbacks import BaseCallback
@@ -56,7 +56,7 @@ class EvaluationCallback(BaseCallback):
 
     def evaluate(self) -> list[EvaluationEpisode]:
         """Plays the evaluation episodes with the deterministic policy, on observations as in training."""
-        return judge(self.model, self.env, self.episodes, normalisation(self.model))
+        return evaluate(self.model, self.env, self.episodes, normalisation(self.model))
 
 
 class TrueSuccess(EvaluationCallback):

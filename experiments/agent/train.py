@@ -29,8 +29,8 @@ from ..common.files import write_json
 from ..common.provenance import processor, versions
 from ..common.seeds import training_seed
 from .algorithms import hyperparameters, load_best, load_checkpoint, make_learner, normalisation
-from .callback import Coach, Journal, StopRequest, solved, write_curve
-from .environments import ground_truth, judging_env, training_envs
+from .callback import Journal, StopRequest, TrainingCallback, solved, write_curve
+from .environments import evaluation_env, ground_truth, training_envs
 from .run import Result, RunConfig, RunFolder, command_line, config_from_dict
 from .videos import draw_videos
 
@@ -138,18 +138,20 @@ def train(command: TrainCommand) -> Result | None:
         return Result(**json.loads(folder.result.read_text()))
     with checking_input():
         _warn_if_judged_twice(config)
-        env = judging_env(config)
+        env = evaluation_env(config)
     stop = StopRequest()
     with stop.listening():
         agent, journal = _begin(command, folder)
         _log(agent, command, folder)
-        coach = Coach(config, folder, env, journal, stop, lambda: _threshold(env), command.checkpoint_every)
+        callback = TrainingCallback(
+            config, folder, env, journal, stop, lambda: _threshold(env), command.checkpoint_every
+        )
         decisions = -(-config.steps // config.action_repeat)
         if agent.num_timesteps < decisions:
-            agent.learn(decisions - agent.num_timesteps, coach, reset_num_timesteps=False)
+            agent.learn(decisions - agent.num_timesteps, callback, reset_num_timesteps=False)
         finished = stop.asked is None
         if finished:
-            result = _finish(command, folder, coach, env, agent)
+            result = _finish(command, folder, callback, env, agent)
     agent.get_env().close()  # type: ignore[union-attr]  # a learner always has its environments
     env.close()
     return result if finished else None
@@ -177,10 +179,12 @@ def _weights(config: RunConfig) -> str:
     return weights_id(config.reward_model) if config.reward == "robometer" else ""
 
 
-def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, agent: BaseAlgorithm) -> Result:
+def _finish(
+    command: TrainCommand, folder: RunFolder, callback: TrainingCallback, env: Any, agent: BaseAlgorithm
+) -> Result:
     """Holds the curve of a solved run, draws the videos, and writes the result last."""
-    config, rows = command.run, coach.journal.rows
-    reached, wall = coach.env_steps, coach.wall_s
+    config, rows = command.run, callback.journal.rows
+    reached, wall = callback.env_steps, callback.wall_s
     early = config.stop_when_solved and solved(rows)
     while early and rows[-1]["env_steps"] + config.eval_every <= config.steps:
         rows.append({**rows[-1], "env_steps": rows[-1]["env_steps"] + config.eval_every, "held": 1})
@@ -194,15 +198,15 @@ def _finish(command: TrainCommand, folder: RunFolder, coach: Coach, env: Any, ag
         env_steps=reached,
         wall_s=round(wall, 1),
         solved=solved(rows),
-        best_true_success=coach.journal.best,
+        best_true_success=callback.journal.best,
         final_true_success=last["true_success"],
         final_true_success_last=last["true_success_last"],
         ground_truth=ground_truth(config, agent),
         command=command_line(config),
         versions=versions(_PACKAGES),
         machine=f"{processor()}, {os.cpu_count()} cores",
-        sessions=coach.journal.sessions + 1,
-        weights=coach.journal.weights,
+        sessions=callback.journal.sessions + 1,
+        weights=callback.journal.weights,
     )
     write_json(folder.result, asdict(result))
     shutil.rmtree(folder.checkpoint, ignore_errors=True)

@@ -12,7 +12,7 @@ from robometer_rl.video.figures import ScoredEpisode, draw_overlay
 from robometer_rl.video.io import write_mp4
 
 from ..common.seeds import EVALUATION
-from .evaluation import Agent, EvaluationEpisode, Normalise, judge, play
+from .evaluation import Agent, EvaluationEpisode, Normalise, evaluate, play
 
 __all__ = ["draw_videos", "pick"]
 
@@ -60,7 +60,7 @@ def draw_videos(
     folder.mkdir(parents=True, exist_ok=True)
     agents = {"best": best, "wrong": last}
     for name, (agent, normalise) in agents.items():
-        number = pick(judge(agent, env, episodes, normalise)).get(name)
+        number = pick(evaluate(agent, env, episodes, normalise)).get(name)
         if number is None:
             continue
         episode = play(agent, env, EVALUATION[number], normalise, frames=True)

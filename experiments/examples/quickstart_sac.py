@@ -53,10 +53,10 @@ def train(config: QuickstartConfig) -> list[tuple[int, float]]:
     env: gym.Env[Any, Any] = make_env(config.task, seed=config.seed, reward="sparse", **options)
     if config.reward == "robometer":
         env = RobometerReward(env, task=get_task(config.task).sentence)  # the one line
-    judge = TrueSuccess(make_env(config.task, **options), config.action_repeat)
+    evaluation = TrueSuccess(make_env(config.task, **options), config.action_repeat)
     agent = SAC("MlpPolicy", env, gamma=config.gamma, gradient_steps=4, seed=config.seed, device="cpu")
-    agent.learn(config.steps // config.action_repeat, callback=judge)
-    return judge.curve
+    agent.learn(config.steps // config.action_repeat, callback=evaluation)
+    return evaluation.curve
 
 
 def main(argv: list[str] | None = None) -> None:

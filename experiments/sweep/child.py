@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
             file.write(_OOM_SCORE)  # refused where the score is higher already
         if cores != "-":
             os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
-    if os.getppid() != parent:  # it died before the tether was fixed
+    if os.getppid() != parent:  # it died before the child was fixed
         sys.exit(128 + signal.SIGTERM)
     os.execvp(program[0], program)
 

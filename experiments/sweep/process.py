@@ -28,7 +28,7 @@ LOG = "log.txt"
 """File of a run that takes what its process prints, one attempt after the other."""
 
 _LOCK = ".lock"
-_TETHER = Path(__file__).with_name("child.py")
+_CHILD = Path(__file__).with_name("child.py")
 _WATCH_SECONDS = 0.5
 _TAIL = 8192  # bytes
 _LONGEST = 300  # characters of an error
@@ -95,7 +95,7 @@ class RunProcess:
             log.flush()
             # A session of its own: Ctrl-C in the terminal reaches the sweep only, which then asks each run.
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_TETHER), pinned, str(os.getpid()), *words],
+                [sys.executable, "-I", "-S", str(_CHILD), pinned, str(os.getpid()), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

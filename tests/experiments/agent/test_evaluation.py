@@ -10,7 +10,7 @@ from robometer_test_fakes import MODEL, SENTENCE, FakeEnv
 
 from robometer_rl import RobometerReward
 from robometer_rl.experiments.agent.callback import solved
-from robometer_rl.experiments.agent.evaluation import EvaluationEpisode, judge, play, summarise
+from robometer_rl.experiments.agent.evaluation import EvaluationEpisode, evaluate, play, summarise
 from robometer_rl.experiments.agent.videos import pick
 
 
@@ -57,7 +57,7 @@ def test_observations_are_normalised_as_in_training() -> None:
 def test_every_judgement_has_the_same_start_states() -> None:
     agents = [Still(), Still()]
     for agent in agents:
-        judge(agent, FakeEnv(horizon=1), episodes=3)
+        evaluate(agent, FakeEnv(horizon=1), episodes=3)
     assert np.array_equal(agents[0].seen, agents[1].seen)
     assert len({float(seen[1]) for seen in agents[0].seen}) == 3
 

@@ -30,7 +30,7 @@ from robometer_rl import RobometerReward, VecRobometerReward, cli, make_env
 from robometer_rl.experiments.agent import environments
 from robometer_rl.experiments.agent import train as training
 from robometer_rl.experiments.agent.algorithms import load_checkpoint, make_learner, save_checkpoint
-from robometer_rl.experiments.agent.environments import ground_truth, judging_env, training_envs
+from robometer_rl.experiments.agent.environments import evaluation_env, ground_truth, training_envs
 from robometer_rl.experiments.agent.run import CURVE_COLUMNS, RunConfig, RunFolder, train_options
 from robometer_rl.experiments.agent.train import TrainCommand, train
 from robometer_rl.experiments.common.seeds import EVALUATION, TRAINING, training_seed
@@ -104,33 +104,33 @@ def test_the_dense_reward_is_the_suites_own_on_the_scale_of_the_others(env: str)
 def test_actions_are_scaled_where_an_agent_learns_and_where_it_is_judged(reward: Any) -> None:
     raw = json.dumps({"normalize": None})
     config = replace(TINY, reward=reward, action_repeat=2, action_scale=0.25, overrides=raw)
-    venv, judge = training_envs(config), judging_env(config)
+    venv, evaluation = training_envs(config), evaluation_env(config)
     plain = make_env(config.env, horizon=config.horizon, action_repeat=2)
     action = np.random.default_rng(0).uniform(-1, 1, 4).astype(np.float32)
-    assert venv.action_space == judge.action_space == plain.action_space
-    judge.reset(seed=config.seed)
+    assert venv.action_space == evaluation.action_space == plain.action_space
+    evaluation.reset(seed=config.seed)
     plain.reset(seed=config.seed)
     venv.seed(config.seed)
     venv.reset()
     expected = plain.step(0.25 * action)[0]
-    np.testing.assert_allclose(judge.step(action)[0], expected)
+    np.testing.assert_allclose(evaluation.step(action)[0], expected)
     np.testing.assert_allclose(venv.step(action[None])[0][0], expected)
     assert not np.allclose(expected, plain.step(action)[0])
     venv.close()
-    judge.close()
+    evaluation.close()
     plain.close()
 
 
 def test_an_agent_that_holds_the_orientation_moves_and_grips_alone() -> None:
     config = replace(TINY, env="robosuite/Lift", action_scale=0.5, hold_orientation=True)
-    judge, plain = judging_env(config), make_env(config.env, horizon=config.horizon, action_repeat=5)
-    judge.reset(seed=0)
+    evaluation, plain = evaluation_env(config), make_env(config.env, horizon=config.horizon, action_repeat=5)
+    evaluation.reset(seed=0)
     plain.reset(seed=0)
-    assert judge.action_space.shape == (4,)
+    assert evaluation.action_space.shape == (4,)
     action = np.array([0.2, -0.4, 0.6, 1.0], dtype=np.float32)
     expected = plain.step(np.array([0.1, -0.2, 0.3, 0, 0, 0, 0.5], dtype=np.float32))[0]
-    np.testing.assert_allclose(judge.step(action)[0], expected)
-    judge.close()
+    np.testing.assert_allclose(evaluation.step(action)[0], expected)
+    evaluation.close()
     plain.close()
 
 
@@ -467,21 +467,21 @@ def test_a_resumed_run_starts_from_new_states_and_is_judged_on_the_same(
     assert {seed for seed in resets if seed is not None and seed not in TRAINING} == {EVALUATION[0]}
 
 
-# The judge pays what the learner gets, and the result says what entered.
+# Evaluation pays what the learner gets, and the result says what entered.
 
 
 def test_the_judge_pays_the_reward_that_the_agent_learns_from() -> None:
     overrides = json.dumps({"gamma": 0.9, "normalize": None})
     config = replace(TINY, reward="robometer", shaping="potential", score_every=3, overrides=overrides)
-    venv, judge = training_envs(config), judging_env(config)
+    venv, evaluation = training_envs(config), evaluation_env(config)
     learner = unwrap_vec_wrapper(venv, VecRobometerReward)
     assert learner is not None
-    assert isinstance(judge, RobometerReward)
-    assert learner.robometer.parameters == judge.robometer.parameters
-    assert judge.robometer.config.shaping.gamma == 0.9
-    assert judge.robometer.config.score_every == 3
+    assert isinstance(evaluation, RobometerReward)
+    assert learner.robometer.parameters == evaluation.robometer.parameters
+    assert evaluation.robometer.config.shaping.gamma == 0.9
+    assert evaluation.robometer.config.score_every == 3
     venv.close()
-    judge.close()
+    evaluation.close()
 
 
 def test_ground_truth_is_read_from_the_wrapper_that_the_agent_learned_from(

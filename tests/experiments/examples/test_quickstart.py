@@ -64,16 +64,16 @@ class Normalised(Still):
 
 
 def test_an_agent_is_judged_on_observations_normalised_as_in_training() -> None:
-    judge = TrueSuccess(SolvedFrom(0), episodes=1)
-    judge.model = agent = Normalised()  # type: ignore[assignment]
-    judge.success_rate()
+    evaluation = TrueSuccess(SolvedFrom(0), episodes=1)
+    evaluation.model = agent = Normalised()  # type: ignore[assignment]
+    evaluation.success_rate()
     assert np.unique(agent.seen) == [-7.0]
 
 
 def test_success_at_any_step_counts() -> None:
-    judge = TrueSuccess(SolvedFrom(1_000_003), episodes=4)
-    judge.model = Still()  # type: ignore[assignment]
-    assert judge.success_rate() == 0.25
+    evaluation = TrueSuccess(SolvedFrom(1_000_003), episodes=4)
+    evaluation.model = Still()  # type: ignore[assignment]
+    assert evaluation.success_rate() == 0.25
 
 
 @pytest.mark.parametrize("bad", [{"every": 0}, {"episodes": 0}, {"action_repeat": -1}])

@@ -103,10 +103,10 @@ def test_the_command_line_reads_the_options() -> None:
 def test_a_run_hears_ctrl_c_even_where_its_sweep_was_started_deaf(tmp_path: Path) -> None:
     """Shells start background work with SIGINT ignored, and Ray its workers; programs inherit that."""
     code = "import os, signal; print(signal.getsignal(signal.SIGINT).__name__, os.sched_getaffinity(0))"
-    tether = Path(sweep_process.__file__).with_name("child.py")
+    child = Path(sweep_process.__file__).with_name("child.py")
     core = cores_of_this_process()[-1]
     deaf = ["sh", "-c", 'trap "" INT; "$@"; exit $?', "sh", sys.executable, "-c"]
-    words = [sys.executable, str(tether), str(core), "PARENT", sys.executable, "-c", code]
+    words = [sys.executable, str(child), str(core), "PARENT", sys.executable, "-c", code]
     starter = f"import os, subprocess; words = {words!r}; words[3] = str(os.getpid()); subprocess.run(words)"
     done = subprocess.run([*deaf, starter], capture_output=True, text=True, check=True, timeout=20)
     assert done.stdout.split(maxsplit=1) == ["default_int_handler", f"{{{core}}}\n"]
