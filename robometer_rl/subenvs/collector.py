@@ -120,6 +120,11 @@ class SubEnvCollector:
         """Last score of success, `(n,)`, a copy."""
         return self._pipeline.success.copy()
 
+    def before_reset(self) -> None:
+        """Forgets what a step left that failed in another sub-environment: a reset of all begins anew."""
+        if self._shared is not None:
+            self._shared.skip()
+
     def after_reset(self, mask: NDArray[np.bool_] | None = None) -> None:
         """Starts the episodes that a reset has begun.
 
@@ -185,7 +190,8 @@ class SubEnvCollector:
             truncated=stepped & rows["truncated"],
             true_success=stepped & rows["true_success"],
         )
-        unexpected = ~(stepped | reset_instead) | ((batch.terminated | batch.truncated) != ended)
+        twice = rows["kind"][:, 1] == STEP
+        unexpected = ~(stepped | reset_instead) | twice | ((batch.terminated | batch.truncated) != ended)
         if unexpected.any():
             raise RuntimeError(_out_of_step("step", np.flatnonzero(unexpected)))
         outcome = self._pipeline.advance(batch, self._shared.views(0))

@@ -160,6 +160,10 @@ class SharedFrames:
         self._reads += 1
         return rows
 
+    def skip(self) -> None:
+        """Forgets the events since the last read: they belong to a call that failed half-way."""
+        self._reads += 1
+
     def views(self, slot: int) -> list[NDArray[np.uint8]]:
         """Frames of the first (0) or second (1) event: one uint8 `(n, H, W, 3)` per camera, not a copy."""
         return self._views[slot]

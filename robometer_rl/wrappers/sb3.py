@@ -127,6 +127,8 @@ class VecRobometerReward(Rewarded, VecEnvWrapper):
         """
         with self._workers.watched():
             self._workers.check()
+            if self._scoring is not None:
+                self._scoring.before_reset()
             observations = self.venv.reset()
             if self._scoring is not None:
                 self._scoring.after_reset()

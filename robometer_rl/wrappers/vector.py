@@ -108,6 +108,8 @@ class RobometerVectorReward(Rewarded, VectorWrapper[Any, Any, Any, Any, Any]):
             mask = np.array(mask)  # SyncVectorEnv takes it out of the dict that it is given
             if not self._scoring.begun:
                 raise ResetNeeded("the first reset must be of all environments: leave reset_mask out")
+        if mask is None:
+            self._scoring.before_reset()
         with self._workers.watched():
             observations, infos = self.env.reset(
                 seed=seed, options=None if options is None else dict(options)
@@ -215,7 +217,10 @@ def _row_of(infos: Mapping[str, Any], row: int) -> dict[str, Any]:
         if mask is None or not mask[row]:
             continue  # a mask itself, or a key of other sub-environments
         if isinstance(values, Mapping):
-            info[key] = _row_of(values, row)
+            # `RecordEpisodeStatistics` gives the parts of its `episode` no masks: the outer one is theirs.
+            masked = any(f"_{part}" in values for part in values)
+            parts = values if masked else {**values, **{f"_{part}": mask for part in values}}
+            info[key] = _row_of(parts, row)
         else:
             value = values[row]
             info[key] = value.item() if isinstance(value, np.generic) else value

@@ -69,6 +69,18 @@ def test_predicted_success_ends_the_episode_and_is_no_truncation() -> None:
     assert step(venv)[1] == pytest.approx([0.5 + 0.1 - 1, 0.5 + 0.1 - 1])
 
 
+def test_a_reset_begins_anew_after_a_step_that_failed_in_one_environment() -> None:
+    venv = dummy({}, {})
+    venv.reset()
+    failing = venv.unwrapped.envs[1].unwrapped  # type: ignore[attr-defined]
+    failing.success_key = failing.success_at = ()  # neither a key nor a number: the step fails
+    with pytest.raises(TypeError):
+        step(venv)
+    failing.success_key, failing.success_at = "is_success", None
+    venv.reset()
+    assert step(venv)[1] == pytest.approx([0.01 + 0.1] * 2)
+
+
 def test_predicted_success_needs_the_base_environment_inside() -> None:
     inner = VecFrameStack(DummyVecEnv([partial(FakeEnv, images=False)]), 2)
     with pytest.raises(ValueError, match="VecFrameStack inside would not notice"):

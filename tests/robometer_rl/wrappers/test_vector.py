@@ -210,8 +210,50 @@ def test_a_step_behind_the_wrappers_back_is_refused() -> None:
     envs = sync({}, {})
     envs.reset()
     envs.env.step(np.tile(ACTION, (2, 1)))
-    with pytest.raises(RuntimeError, match="did not do what this reset asked"):
-        envs.reset()
+    with pytest.raises(RuntimeError, match="did not do what this step asked"):
+        step(envs)
+
+
+class Fails(FakeEnv):
+    """Fails once, at its second step."""
+
+    failed = False
+
+    def step(self, action: Any) -> Any:
+        if self.steps == 1 and not self.failed:
+            self.failed = True
+            raise OSError("the simulator is unstable")
+        return super().step(action)
+
+
+@pytest.mark.parametrize("score", ["step", "episode_end"])
+def test_a_reset_begins_anew_after_a_step_that_failed_in_one_environment(score: Any) -> None:
+    inner = SyncVectorEnv([partial(FakeEnv, horizon=2), partial(Fails, horizon=2)])
+    envs = RobometerVectorReward(inner, SENTENCE, MODEL, score=score)
+    envs.reset()
+    step(envs)
+    with pytest.raises(OSError, match="unstable"):
+        step(envs)
+    envs.reset()
+    step(envs)
+    assert step(envs)[1] == pytest.approx([0.02 + 0.1] * 2)
+
+
+def test_statistics_of_an_episode_survive_an_early_end_of_another() -> None:
+    inner = SyncVectorEnv(
+        [partial(FakeEnv, horizon=3, pace=1), partial(FakeEnv, horizon=50, pace=30)],
+        autoreset_mode=AutoresetMode.SAME_STEP,
+    )
+    inner = gym.wrappers.vector.RecordEpisodeStatistics(inner)
+    envs = RobometerVectorReward(inner, SENTENCE, MODEL, terminate_on_success=True, shift=-2.0)
+    envs.reset(seed=0)
+    for _ in range(3):
+        _, _, terminations, truncations, infos = step(envs)
+    assert terminations.tolist() == [False, True]
+    assert truncations.tolist() == [True, False]
+    assert infos["_episode"].tolist() == [True, False]
+    assert infos["episode"]["l"][0] == 3
+    assert infos["episode"]["r"][0] == 11.0 + 12.0 + 13.0
 
 
 def test_share_frames_alone_does_nothing() -> None:
