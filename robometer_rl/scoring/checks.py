@@ -80,7 +80,10 @@ def read_env_reward(reward: object) -> float:
         number = array.reshape(-1)[0]
     if isinstance(number, complex) or not isinstance(number, SupportsFloat):
         raise TypeError(f"the environment paid the reward {reward!r}, {expected}")
-    value = float(number)
+    try:
+        value = float(number)
+    except (TypeError, ValueError, RuntimeError) as error:  # another library's array of several numbers
+        raise TypeError(f"the environment paid the reward {reward!r}, {expected}") from error
     if not math.isfinite(value):
         raise ValueError(f"the environment paid the reward {value}, {expected}: it must be finite")
     return value

@@ -116,7 +116,7 @@ def read_options(model: str | Mapping[str, Any], options: Mapping[str, Any]) -> 
     frames = given.get("frames", "render")
     return WrapperOptions(
         spec=model if isinstance(model, str) else json.loads(json.dumps(dict(model))),
-        sources=frames if isinstance(frames, (str, int)) or callable(frames) else list(frames),
+        sources=list(frames) if isinstance(frames, Sequence) and not isinstance(frames, str) else frames,
         config=config,
         score=_check_score(given.get("score", "step"), config),
         warns=bool(given.get("warn_unseen_world", True)),

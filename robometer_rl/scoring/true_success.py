@@ -40,7 +40,10 @@ def _truth(value: Any) -> bool | None:
     """Reads a bool, 0 or 1, or an array that holds just one of these; None for all else, NaN too."""
     if isinstance(value, (bool, np.bool_)):
         return bool(value)
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):  # a list of lists of different lengths, for one
+        return None
     if array.size == 1 and array.dtype.kind in "biuf" and array.item() in (0, 1):
         return bool(array.item())
     return None

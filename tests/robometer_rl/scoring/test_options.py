@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+from typing import Any
 
 import numpy as np
+import pytest
+from robometer_test_fakes import make
 
 from robometer_rl import RewardConfig, RobometerReward, ShapingConfig
 from robometer_rl.scoring.options import RewardOptions, read_options
@@ -30,3 +33,9 @@ def test_options_come_back_as_plain_values() -> None:
 def test_a_config_holds_plain_values() -> None:
     config = RewardConfig(ShapingConfig(gamma=np.float64(0.5)), score_every=np.int64(2))  # type: ignore[arg-type]
     assert [type(value) for value in (config.shaping.gamma, config.score_every)] == [float, int]
+
+
+@pytest.mark.parametrize("frames", [None, 3.5])
+def test_a_source_of_a_wrong_type_is_named(frames: Any) -> None:
+    with pytest.raises(TypeError, match=f"frames={frames} must be a string, an index, a callable"):
+        make(frames=frames)

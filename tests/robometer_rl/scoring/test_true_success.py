@@ -40,7 +40,7 @@ def test_none_is_not_told(info: dict[str, Any]) -> None:
         read_success(named, needed=True)
 
 
-ODD = [float("nan"), np.array([True, False]), "yes", {"arm": True}, 0.5]
+ODD = [float("nan"), np.array([True, False]), "yes", {"arm": True}, 0.5, [1, [2, 3]]]
 
 
 @pytest.mark.parametrize("value", ODD)

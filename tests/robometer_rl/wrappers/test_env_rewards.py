@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from gymnasium.vector import SyncVectorEnv
 from robometer_test_fakes import ACTION, MODEL, SENTENCE, FakeEnv
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -70,6 +71,7 @@ def test_one_number_is_taken_in_any_form(kind: str, reward: Any) -> None:
         (np.array([1.0, 2.0]), TypeError, r"reward of shape \(2,\), .*multi-objective"),
         (np.array([]), TypeError, r"reward of shape \(0,\)"),
         (1j, TypeError, r"reward 1j"),
+        (torch.tensor([1.0, 2.0]), TypeError, r"reward tensor\(.*\), .*one finite number"),
         (float("nan"), ValueError, r"reward nan, .*must be finite"),
         (np.array([-np.inf]), ValueError, r"reward -inf, .*must be finite"),
     ],
