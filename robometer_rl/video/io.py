@@ -193,7 +193,8 @@ def _collect(source: Source, path: Path, fps: float | None) -> Video:
         nonlocal moments
         assert fps is not None
         assert gap is not None
-        while before is not None and round(moments / fps / gap) < round(until / gap):
+        # The first picture is kept however short it is shown.
+        while before is not None and (moments == 0 or round(moments / fps / gap) < round(until / gap)):
             kept.append(before)
             moments += 1
 
@@ -252,7 +253,8 @@ def _read_file(path: Path) -> Source:
     damaged = f"{path} cannot be decoded as a video: the file is damaged or of another kind"
     try:
         # An absolute path: of `12:30.mp4` ffmpeg would take what stands before the colon for a protocol.
-        container = av.open(str(path.absolute()))
+        # Titles and the like are not read, and need not be UTF-8.
+        container = av.open(str(path.absolute()), metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         raise ValueError(damaged) from error
     if not container.streams.video:

@@ -6,7 +6,9 @@ Sizes are checked before anything is decoded: a small file can describe more pix
 from __future__ import annotations
 
 import re
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -49,7 +51,10 @@ def read_animation(path: Path) -> Source:
     """
     from PIL import Image, UnidentifiedImageError
 
-    faults = (UnidentifiedImageError, OSError, EOFError, SyntaxError, Image.DecompressionBombError)
+    # Pillow finds some damage of a gif only by reading past its end: an IndexError.
+    faults = (
+        UnidentifiedImageError, OSError, EOFError, SyntaxError, IndexError, Image.DecompressionBombError,
+    )  # fmt: skip
 
     def refuse(error: Exception) -> ValueError:
         return ValueError(f"{path} cannot be decoded as an animated image: {error}")
@@ -94,7 +99,8 @@ def read_array(path: Path, most: int) -> Source:
     """
     try:
         array, what, rate = _npy(path, most) if path.suffix.lower() == ".npy" else _npz(path, most)
-    except (EOFError, OSError, zipfile.BadZipFile) as error:
+    except (EOFError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        # RuntimeError: a password or a compression (NotImplementedError) that zipfile does not have.
         raise ValueError(f"{path} cannot be read as a numpy file: {error}") from error
     _check_array(array, what)
     gap = 1.0 if rate is None else 1.0 / rate
@@ -127,7 +133,7 @@ def _npz(path: Path, most: int) -> tuple[NDArray[Any], str, float | None]:
                 f"{path} holds the arrays {sorted(members)}; name the one with the video 'frames'"
             )
         rate = read("fps", 1024) if "fps" in members else None
-        numeric = rate is None or np.issubdtype(rate.dtype, np.number)
+        numeric = rate is None or rate.dtype.kind in "iuf"
         if rate is not None and not (
             numeric and rate.size == 1 and np.isfinite(rate).all() and rate.item() > 0
         ):
@@ -143,7 +149,7 @@ def _check_header(file: IO[bytes], what: str, most: int, stored: int) -> None:
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
         shape, _, dtype = reader(file)
-    except ValueError as error:
+    except (ValueError, tokenize.TokenError) as error:
         raise ValueError(f"{what} cannot be read as a numpy file: {error}") from error
     if dtype.hasobject:
         # Pickled objects in an array run code when they are loaded, so they are never allowed.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -132,6 +133,42 @@ def test_damaged_files_are_named(tmp_path: Path, suffix: str, content: bytes) ->
         read_video(path)
 
 
+@pytest.mark.parametrize("kind", ["npy", "npz", "gif"])
+def test_any_damage_of_a_file_is_named(tmp_path: Path, kind: str) -> None:
+    """Bytes changed at random: every file is read, or refused by a `ValueError`."""
+    whole, path = tmp_path / f"v.{kind}", tmp_path / f"broken.{kind}"
+    if kind == "gif":
+        first, *others = (Image.fromarray(frame) for frame in ramp(6))
+        first.save(whole, save_all=True, append_images=others, duration=100)
+    elif kind == "npy":
+        np.save(whole, ramp(6))
+    else:
+        np.savez_compressed(whole, frames=ramp(6), fps=10)
+    random, content = np.random.default_rng(0), whole.read_bytes()
+    for attempt in range(150):
+        damaged = bytearray(content)
+        for place in random.integers(0, len(content) if attempt % 2 else min(len(content), 200), 5):
+            damaged[place] = random.integers(0, 256)
+        path.write_bytes(damaged)
+        with suppress(ValueError):
+            read_video(path)
+
+
+def test_a_title_in_latin_1_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "v.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "__cafe__"
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for frame in ramp(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
+        container.mux(stream.encode())
+    content = path.read_bytes()
+    assert b"__cafe__" in content
+    path.write_bytes(content.replace(b"__cafe__", "__café__".encode("latin-1")))
+    assert len(read_video(path)) == 3
+
+
 def test_a_shortened_mp4_warns(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 255, (40, 64, 64, 3), dtype=np.uint8)
@@ -251,6 +288,13 @@ def test_a_lower_rate_takes_what_is_shown_at_each_moment_and_a_pause_stays_as_lo
     assert len(video) == pytest.approx(20, abs=1)
     assert video.times is not None
     np.testing.assert_allclose(np.diff(video.times[3:18]), 0.2, atol=1e-6)
+
+
+def test_the_first_picture_stays_however_short_it_is_shown(tmp_path: Path) -> None:
+    video = read_video(uneven(tmp_path / "v.mp4", [0, 30, 200, 210, 700, 2000]), fps=5)
+    assert (video.index[0], video.index[-1]) == (0, 5)
+    assert video.times is not None
+    assert video.times[0] == 0.0
 
 
 def test_an_uneven_video_is_shown_as_long_as_it_lasts(tmp_path: Path) -> None:
