@@ -25,7 +25,7 @@ def checking_input() -> Iterator[None]:
 
     Raises:
         InputError: In place of a `ValueError`, a `TypeError`, or an `OSError` which says that a path that was
-            named does not exist, is of another kind, may not be read, or is in use.
+            named does not exist, is of another kind, or may not be read.
     """
     try:
         yield
@@ -39,6 +39,5 @@ def checking_input() -> Iterator[None]:
         NotADirectoryError,
         IsADirectoryError,
         PermissionError,
-        BlockingIOError,
     ) as error:
         raise InputError(str(error) or type(error).__name__) from error

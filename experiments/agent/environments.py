@@ -23,7 +23,7 @@ from robometer_rl.envs.extras import naming_extras
 from robometer_rl.envs.tasks import get_task
 from robometer_rl.scoring.options import RewardOptions
 
-from ..common.seeds import training_seed
+from ..common.seeds import TRAINING, training_seed
 from .algorithms import hyperparameters, restore_normaliser, split_normalize
 from .recorder import Record
 from .run import RunConfig
@@ -82,7 +82,8 @@ def _makers(config: RunConfig, session: int, record: Path | None) -> list[Callab
         def make() -> gym.Env[Any, Any]:
             env = _world(config, training_seed(config.seed, session, row))
             if record is not None:
-                number = config.seed + 1_000 * row + 100_000 * session  # of the recording's files
+                # Its own, for each seed, session and row: runs may record into one folder at a time.
+                number = training_seed(config.seed, session, row) - TRAINING.start
                 env = Record(env, record, config.env, number, config.action_repeat)
             return _paid(config, env)
 

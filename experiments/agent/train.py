@@ -37,6 +37,7 @@ from .videos import draw_videos
 with naming_extras():
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.logger import configure
+    from stable_baselines3.common.utils import get_device
 
 __all__ = ["TrainCommand", "main", "train"]
 
@@ -66,6 +67,24 @@ class TrainCommand:
     """Folder for every other episode that the agent learns from; `robometer-rl fit` reads them."""
     wandb: str | None = None
     """Project of Weights & Biases to log to besides CSV and TensorBoard; needs `pip install wandb`."""
+
+    def __post_init__(self) -> None:
+        """Checks the options of how.
+
+        Raises:
+            ValueError: An option is outside its range.
+        """
+        for name in ("checkpoint_every", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be at least 1")
+
+
+def _check_device(name: str) -> None:
+    """Refuses a device that torch does not know."""
+    try:
+        get_device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device={name!r} is none of torch's: {error}") from error
 
 
 def _open_folder(folder: RunFolder, config: RunConfig) -> None:
@@ -133,6 +152,7 @@ def train(command: TrainCommand) -> Result | None:
     config = command.run
     folder = RunFolder(command.out / config.run_id)
     with checking_input():
+        _check_device(command.device)
         _open_folder(folder, config)
     if folder.done:
         return Result(**json.loads(folder.result.read_text()))
@@ -184,7 +204,8 @@ def _finish(
 ) -> Result:
     """Holds the curve of a solved run, draws the videos, and writes the result last."""
     config, rows = command.run, callback.journal.rows
-    reached, wall = callback.env_steps, callback.wall_s
+    # The agent's own count: the callback has none where the last checkpoint was made at the last step.
+    reached, wall = agent.num_timesteps * config.action_repeat, callback.wall_s
     early = config.stop_when_solved and solved(rows)
     while early and rows[-1]["env_steps"] + config.eval_every <= config.steps:
         rows.append({**rows[-1], "env_steps": rows[-1]["env_steps"] + config.eval_every, "held": 1})

@@ -17,6 +17,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from robometer_rl.errors import InputError
+
 from ..agent.run import RunConfig, RunFolder, command_line, config_from_dict
 from ..common.files import write_json
 from .spec import Sweep
@@ -206,7 +208,7 @@ def exclusive(out: Path) -> Iterator[None]:
         Nothing.
 
     Raises:
-        BlockingIOError: Another sweep has it.
+        InputError: Another sweep has it.
     """
     with (out / _LOCK).open("a+", encoding="utf-8") as file:
         until = time.monotonic() + _PATIENCE
@@ -219,7 +221,7 @@ def exclusive(out: Path) -> Iterator[None]:
                     file.seek(0)
                     holder = file.read().strip() or "unknown"
                     message = f"a sweep is running in {out} (process {holder}); --status shows it"
-                    raise BlockingIOError(message) from error
+                    raise InputError(message) from error
                 time.sleep(0.05)
         file.truncate(0)
         file.write(f"{os.getpid()}\n")

@@ -125,9 +125,9 @@ def sweep(config: SweepConfig, program: Sequence[str] = PROGRAM) -> int:
         with checking_input():
             _announce(open_manifest(out, wanted, config.extra))
         return 0
-    out.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         with checking_input():
+            out.mkdir(parents=True, exist_ok=True)
             stack.enter_context(exclusive(out))
             manifest = open_manifest(out, wanted, config.extra)
         _announce(manifest)

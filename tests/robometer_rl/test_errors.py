@@ -17,7 +17,15 @@ def test_what_is_wrong_while_input_is_checked_is_wrong_input(error: Exception) -
     assert caught.value.__cause__ is error
 
 
-@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), RuntimeError("f"), MemoryError("g")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "full"),
+        BlockingIOError(errno.EAGAIN, "no process can be started now"),
+        RuntimeError("f"),
+        MemoryError("g"),
+    ],
+)
 def test_a_fault_of_the_moment_stays_what_it_is(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, checking_input():
         raise error

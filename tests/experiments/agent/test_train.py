@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from robometer_rl import RobometerReward, VecRobometerReward, cli, make_env
 from robometer_rl.experiments.agent import environments
 from robometer_rl.experiments.agent import train as training
 from robometer_rl.experiments.agent.algorithms import load_checkpoint, make_learner, save_checkpoint
+from robometer_rl.experiments.agent.callback import StopRequest
 from robometer_rl.experiments.agent.environments import evaluation_env, ground_truth, training_envs
 from robometer_rl.experiments.agent.run import CURVE_COLUMNS, RunConfig, RunFolder, train_options
 from robometer_rl.experiments.agent.train import TrainCommand, train
@@ -279,6 +281,53 @@ def test_the_same_command_goes_on_after(number: signal.Signals, tmp_path: Path) 
     assert steps == list(range(100, 800, 100))
 
 
+def test_a_run_that_is_stopped_at_its_last_step_tells_its_steps(tmp_path: Path) -> None:
+    """What remained was the end alone: no step is made again, and none is forgotten."""
+    folder = RunFolder(tmp_path / TINY.run_id)
+    command = TrainCommand(TINY, tmp_path, videos=False, checkpoint_every=TINY.steps)
+
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_finish", fail)
+        with pytest.raises(OSError, match="No space"):
+            train(command)
+    result = train(command)
+    assert result is not None
+    assert (result.env_steps, result.sessions) == (300, 2)
+    assert [row["env_steps"] for row in read_rows(folder.curve)] == [100, 200, 300]
+
+
+def test_a_run_in_another_thread_cannot_be_asked_by_signals_and_runs() -> None:
+    asked: list[Any] = []
+
+    def listen() -> None:
+        with StopRequest().listening():
+            asked.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert asked == [signal.getsignal(signal.SIGTERM)]
+
+
+def test_no_two_environments_record_under_one_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers: list[int] = []
+
+    def record(env: Any, folder: Path, task: str, number: int, frame_every: int) -> Any:
+        numbers.append(number)
+        return env
+
+    monkeypatch.setattr(environments, "Record", record)
+    monkeypatch.setattr(environments, "_world", lambda config, seed: make_env(TINY.env))
+    for seed, session in ((0, 0), (1, 0), (1000, 0), (0, 1)):
+        config = replace(TINY, seed=seed, n_envs=2)
+        for make in environments._makers(config, session, tmp_path):
+            make().close()
+    assert len(set(numbers)) == len(numbers) == 8
+
+
 def test_a_checkpoint_brings_back_weights_buffer_and_state(tmp_path: Path) -> None:
     agent = make_learner(TINY, training_envs(TINY), "cpu")
     agent.learn(25)
@@ -523,6 +572,9 @@ def test_a_full_disk_is_no_wrong_input(tmp_path: Path) -> None:
         ["--overrides", '{"no_such": 1}'],
         ["--seed", "70000"],
         ["--steps", "many"],
+        ["--device", "cudaa"],
+        ["--threads", "0"],
+        ["--checkpoint-every", "0"],
     ],
 )
 def test_wrong_input_ends_with_status_2(

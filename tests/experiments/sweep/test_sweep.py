@@ -329,6 +329,13 @@ def test_mistakes_in_a_file_are_one_line_and_nothing_runs(
     assert main(["sweep"]) == 2
 
 
+def test_a_file_where_the_folder_should_be_is_wrong_input(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sweep", str(file), "--out", str(file)]) == 2
+    assert "File exists" in capsys.readouterr().err
+
+
 def test_a_full_disk_does_not_cost_the_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, save = tmp_path / "out", Manifest.save
 
