@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from robometer_rl.rewards.loading import load_reward_model
     from robometer_rl.rewards.protocol import RewardModel, RewardStream, Scores
 
+    from .frame_checks import DeadFrameWarning
     from .scoring.episode_state import RewardConfig
     from .scoring.relabel import Relabelled, relabel
     from .scoring.shaping import ShapingConfig
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .wrappers.vector import RobometerVectorReward
 
 __all__ = [
+    "DeadFrameWarning",
     "Relabelled",
     "RewardConfig",
     "RewardModel",
@@ -53,6 +55,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "DeadFrameWarning": "robometer_rl.frame_checks",
     "Relabelled": "robometer_rl.scoring.relabel",
     "RewardConfig": "robometer_rl.scoring.episode_state",
     "RewardModel": "robometer_rl.rewards.protocol",

@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MIN_SIDE", "FrameGrabber", "FrameSource", "as_rgb"]
+__all__ = ["MIN_SIDE", "FrameGrabber", "FrameSource", "as_rgb", "source_label"]
 
 FrameSource: TypeAlias = "str | int | Callable[[gym.Env[Any, Any]], NDArray[Any]]"
 """A key of a Dict observation, `"render"`, `"observation"` (all of it), a path into a nested observation
@@ -121,6 +121,13 @@ def _to_uint8(picture: NDArray[Any], source: str) -> NDArray[np.uint8]:
     return np.rint(picture.astype(np.float64) * 255.0).astype(np.uint8)
 
 
+def source_label(source: FrameSource) -> str:
+    """What messages call the pictures of a source."""
+    if source == "render":
+        return "env.render()"
+    return f"frames={source!r}" if isinstance(source, (str, int)) else f"the frames callable {source!r}"
+
+
 class FrameGrabber:
     """Takes one picture per camera from an environment, each checked by `as_rgb`."""
 
@@ -143,7 +150,7 @@ class FrameGrabber:
             raise ValueError('frames=[] names no source; use "render", an observation key, or a callable')
         self._env = env
         self._space = env.observation_space
-        self._cameras = [(self._label(source), self._resolve(source)) for source in listed]
+        self._cameras = [(source_label(source), self._resolve(source)) for source in listed]
 
     @property
     def cameras(self) -> int:
@@ -165,12 +172,6 @@ class FrameGrabber:
             ValueError: A picture is of a wrong shape or holds wrong values.
         """
         return [as_rgb(take(observation), label) for label, take in self._cameras]
-
-    @staticmethod
-    def _label(source: FrameSource) -> str:
-        if source == "render":
-            return "env.render()"
-        return f"frames={source!r}" if isinstance(source, (str, int)) else f"the frames callable {source!r}"
 
     def _resolve(self, source: Any) -> Callable[[Any], Any]:
         if callable(source):

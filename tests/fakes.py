@@ -31,7 +31,7 @@ class FakeTask:
 
 
 class FakeEnv(gym.Env[Any, NDArray[np.float32]]):
-    """Every pixel of the picture is the number of steps since reset; the reward of step t is 10 + t."""
+    """Pixels above the picture's striped foot count the steps since reset; the reward of step t is 10 + t."""
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 20}  # noqa: RUF012
 
@@ -106,7 +106,10 @@ class FakeEnv(gym.Env[Any, NDArray[np.float32]]):
         self.closed = True
 
     def picture(self, value: int) -> NDArray[np.uint8]:
-        return np.full((self.size, self.size, 3), min(value, 255), dtype=np.uint8)
+        picture = np.full((self.size, self.size, 3), min(value, 255), dtype=np.uint8)
+        picture[-2:, ::2] = 60  # something to see: a flat picture is taken for a fault of the renderer
+        picture[-2:, 1::2] = 200
+        return picture
 
     def _observe(self) -> Any:
         state = np.array([self.steps / (self.steps + 1), self.np_random.random()], dtype=np.float32)

@@ -26,9 +26,11 @@ DIRECTIONS: dict[str, dict[str, set[str]]] = {
     "robometer_rl": {
         "wrappers": {"subenvs", "scoring", "frames", "errors"},
         "subenvs": {"scoring", "frames", "errors"},
-        "scoring": {"frames", "errors"},
-        "video": {"arguments", "errors"},
+        "scoring": {"frames", "frame_checks", "errors"},
+        # A dead picture is told alike in an environment and in a video.
+        "video": {"arguments", "frame_checks", "errors"},
         "frames": {"errors"},
+        "frame_checks": set(),
         "arguments": {"errors"},
         "errors": set(),
     },

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, cast, get_args
 
 from robometer_rl.rewards.loading import check_model_spec
 
-from ..frames import FrameSource
+from ..frames import FrameSource, source_label
 from .checks import check_task, check_world
 from .episode_state import Fill, RewardConfig
 from .shaping import Mode, ShapingConfig
@@ -72,6 +72,12 @@ class WrapperOptions:
     def cameras(self) -> int:
         """Number of pictures per step."""
         return len(self.sources) if isinstance(self.sources, list) else 1
+
+    @property
+    def camera_names(self) -> list[str]:
+        """What messages call each camera."""
+        sources = self.sources if isinstance(self.sources, list) else [self.sources]
+        return [source_label(source) for source in sources]
 
     def as_dict(self) -> dict[str, Any]:
         """Returns every option by its name in `RewardOptions`, the defaults too, as plain Python values."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from robometer_rl.rewards.protocol import FrameResizer, RewardModel, Scores
 
+from ..frame_checks import FrameMonitor
 from .episode_state import EpisodeState, StepOutcome
 from .model_streams import ModelStreams
 from .options import WrapperOptions
@@ -85,6 +86,7 @@ class RewardPipeline:
         self.finished: dict[int, Relabelled] = {}
         """By row, the rewards of the episodes that the last `advance` ended, where scored at their end."""
         self._streams = ModelStreams(options.spec, self.n, options.cameras)
+        self._monitor = FrameMonitor(self.n, options.camera_names)
         unknown = np.full(self.n, np.nan, dtype=np.float32)
         self._unscored = Scores(unknown, unknown)
 
@@ -120,11 +122,13 @@ class RewardPipeline:
             Reward and termination; reward 0 where no step was made.
 
         Raises:
+            RuntimeError: Every picture of an episode that ends was flat.
             ValueError: The model returned scores that are none, or a reward is not finite.
         """
+        pushed = batch.began | batch.scored
+        self._monitor.see(batch.began, pushed, views)
         if batch.began.any():
             self._streams.reset(self.tasks, batch.began)
-        pushed = batch.began | batch.scored
         scores = self._unscored
         if pushed.any():
             scores = self._streams.push(views, None if pushed.all() else pushed)
@@ -138,6 +142,7 @@ class RewardPipeline:
             batch.terminated,
             batch.true_success,
         )
+        self._monitor.end(outcome.terminated | batch.truncated)
         check_rewards(outcome.reward, batch.env_reward)
         return outcome
 
@@ -162,6 +167,8 @@ class EpisodeEndPipeline(RewardPipeline):
 
     def advance(self, batch: StepBatch, views: Views) -> StepOutcome:
         """Starts some episodes, keeps a step of others, and pays for those that this step ends."""
+        self._monitor.see(batch.began, batch.began | batch.scored, views)
+        self._monitor.end(batch.terminated | batch.truncated)
         if batch.began.any():
             self.state.begin(batch.began, self._unscored)
         for row in np.flatnonzero(batch.began):

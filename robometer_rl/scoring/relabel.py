@@ -5,6 +5,7 @@ The rules are those of the running wrappers (`EpisodeState`), so the numbers are
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from robometer_rl.rewards.protocol import RewardModel, Scores
 
+from ..frame_checks import DeadFrameWarning, check_video
 from .checks import check_scores, check_task
 from .episode_state import EpisodeState, RewardConfig
 from .model_cache import acquire
@@ -58,8 +60,8 @@ def relabel(
 
     Raises:
         TypeError: The task or the model is of a wrong type.
-        ValueError: Fewer than two frames, lengths that do not fit, something needed is missing, or the rules
-            end episodes on predicted success, which a recorded episode no longer can.
+        ValueError: Fewer than two frames, lengths that do not fit, every picture is flat, something needed is
+            missing, or the rules end episodes on predicted success, which a recorded episode no longer can.
     """
     config = RewardConfig() if config is None else config
     views = [frames] if isinstance(frames, np.ndarray) else list(frames)
@@ -83,6 +85,9 @@ def relabel(
     kept = np.concatenate([[True], scored])
     loaded = acquire(model).model if isinstance(model, (str, Mapping)) else model
     scores = score_views(loaded, [view if kept.all() else view[kept] for view in views], check_task(task))
+    for camera, view in enumerate(views):
+        for told in check_video(view, f"camera {camera}"):
+            warnings.warn(told, DeadFrameWarning, stacklevel=2)
     given = config.success_threshold
     threshold = float(loaded.success_threshold if given is None else given)
     return replay(config, threshold, scores, scored, own, truth, config.terminates(last & terminated, truth))

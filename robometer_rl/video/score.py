@@ -18,6 +18,7 @@ from robometer_rl.rewards.protocol import ANY_WORLD
 
 from ..arguments import read_arguments
 from ..errors import checking_input
+from ..frame_checks import check_video
 from .figures import ScoredEpisode, draw_episode, draw_overlay
 from .io import Video, read_video, write_mp4
 
@@ -64,14 +65,15 @@ def score(config: ScoreConfig) -> None:
         config: the video, the task, the model and the files to write.
 
     Raises:
-        InputError: there is no such video, the task is empty, the video cannot be read, the model is unknown,
-            or an output has a suffix that nothing writes.
+        InputError: there is no such video, the task is empty, the video cannot be read or shows nothing, the
+            model is unknown, or an output has a suffix that nothing writes.
     """
     from robometer_rl.rewards import load_reward_model
 
     with checking_input():
         _check_outputs(config)
         video = read_video(config.video, config.fps)
+        faults = check_video(video.frames, config.video.name)
         model = load_reward_model(config.model)
     episode = score_video(model, video, config.task)
     # Files come first: what a console cannot show must not cost what was computed.
@@ -79,6 +81,8 @@ def score(config: ScoreConfig) -> None:
     console = Console(markup=False)
     console.print(_table(episode, video, config, "=" if console.options.ascii_only else "━"))
     console.print(_summary(episode, video, config))
+    for fault in faults:
+        console.print(Panel(fault, title="Warning", border_style="red"))
     console.print(_notice(config.model, model))
     for what, path in written.items():
         console.print(f"{what}: {path}", highlight=False, soft_wrap=True)

@@ -150,6 +150,7 @@ class VecRobometerReward(Rewarded, VecEnvWrapper):
             Observations, learned rewards float32 `(n,)`, dones bool `(n,)`, infos.
 
         Raises:
+            RuntimeError: An episode is over and every picture of it was flat (one colour).
             WorkerDiedError: A worker process has ended.
             ValueError: A frame is of a wrong shape, or a reward is not finite.
         """

@@ -169,7 +169,8 @@ class RobometerReward(Rewarded, gym.Wrapper[Any, Any, Any, Any], RecordConstruct
 
         Raises:
             ResetNeeded: The episode is over or never began.
-            RuntimeError: A ground-truth option is on and the environment does not tell `is_success`.
+            RuntimeError: A ground-truth option is on and the environment does not tell `is_success`, or the
+                episode is over and every picture of it was flat (one colour).
             ValueError: A frame is of a wrong shape, or the reward is not finite.
         """
         if not self._running:

@@ -131,6 +131,7 @@ class RobometerVectorReward(Rewarded, VectorWrapper[Any, Any, Any, Any, Any]):
 
         Raises:
             ResetNeeded: An episode is over or never began, and nobody reset it.
+            RuntimeError: An episode is over and every picture of it was flat (one colour).
             WorkerDiedError: A worker process has ended.
             ValueError: A frame is of a wrong shape, or a reward is not finite.
         """

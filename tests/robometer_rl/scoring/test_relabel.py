@@ -10,12 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from robometer_test_fakes import MODEL, SENTENCE, FakeEnv, FakeRewardModel, play
 
-from robometer_rl import RewardConfig, RobometerReward, ShapingConfig, relabel
+from robometer_rl import DeadFrameWarning, RewardConfig, RobometerReward, ShapingConfig, relabel
 from robometer_rl.rewards.compact.runtime import CompactReward
 
 
 def frames_of(*counts: int) -> np.ndarray[Any, Any]:
-    return np.stack([np.full((12, 12, 3), count, dtype=np.uint8) for count in counts])
+    return np.stack([FakeEnv().picture(count) for count in counts])
+
+
+def test_a_flat_episode_is_refused_and_a_still_one_warned_of() -> None:
+    with pytest.raises(ValueError, match="all 3 pictures of camera 0 are flat; the first: 12x12 pixels"):
+        relabel(np.zeros((3, 12, 12, 3), dtype=np.uint8), SENTENCE, MODEL)
+    with pytest.warns(DeadFrameWarning, match="all 4 pictures of camera 1 are the same"):
+        relabel([frames_of(0, 1, 2, 3), frames_of(7, 7, 7, 7)], SENTENCE, MODEL)
 
 
 def test_rewards_known_by_hand() -> None:

@@ -48,9 +48,18 @@ def video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bright_for_test.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("COLUMNS", "120")
-    frames = np.broadcast_to(LEVELS[:, None, None, None], (6, 40, 60, 3)).astype(np.uint8)
+    frames = np.stack([striped(int(level), 40, 60) for level in LEVELS])
     np.savez(tmp_path / "v.npz", frames=frames, fps=10.0)
     return tmp_path / "v.npz"
+
+
+def striped(level: int, height: int, width: int) -> np.ndarray:
+    """A picture of a mean level, striped at the top where the level allows, so that it is not flat."""
+    picture = np.full((height, width, 3), level, np.uint8)
+    depth = min(level, 255 - level, 20)
+    picture[: height // 4, ::2] -= depth
+    picture[: height // 4, 1::2] += depth
+    return picture
 
 
 def run(video: Path, *words: str, model: str = "Bright", task: str = "open the door") -> int:
@@ -93,7 +102,7 @@ def test_subsampling_keeps_source_numbers_and_times(video: Path, tmp_path: Path)
 def test_a_video_without_rate_is_counted_in_frames(
     video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    np.save(tmp_path / "v.npy", np.zeros((4, 16, 16, 3), np.uint8))
+    np.save(tmp_path / "v.npy", np.stack([striped(level, 16, 16) for level in (30, 40, 50, 60)]))
     assert run(tmp_path / "v.npy", "--json", str(tmp_path / "s.json"), "--plot", str(tmp_path / "s.png")) == 0
     data = json.loads((tmp_path / "s.json").read_text())
     assert data["time"] is None
@@ -105,7 +114,7 @@ def test_a_video_without_rate_is_counted_in_frames(
 def test_long_videos_show_fewer_rows_but_write_all(
     video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    np.save(tmp_path / "long.npy", np.zeros((301, 8, 8, 3), np.uint8))
+    np.save(tmp_path / "long.npy", np.stack([striped(level % 250, 8, 8) for level in range(301)]))
     assert run(tmp_path / "long.npy", "--rows", "5", "--json", str(tmp_path / "s.json")) == 0
     shown = capsys.readouterr().out
     assert "5 of 301 scored frames shown" in shown
@@ -212,7 +221,7 @@ def test_files_are_written_before_anything_is_printed(
 
 
 def test_an_overlay_lasts_as_long_as_its_video(video: Path, tmp_path: Path) -> None:
-    images = [Image.fromarray(np.full((40, 60, 3), level, np.uint8)) for level in (10, 120, 250)]
+    images = [Image.fromarray(striped(level, 40, 60)) for level in (20, 120, 230)]
     images[0].save(tmp_path / "v.gif", save_all=True, append_images=images[1:], duration=[100, 100, 1000])
     assert (
         run(tmp_path / "v.gif", "--overlay", str(tmp_path / "s.mp4"), "--json", str(tmp_path / "s.json")) == 0
@@ -220,3 +229,30 @@ def test_an_overlay_lasts_as_long_as_its_video(video: Path, tmp_path: Path) -> N
     overlay = read_video(tmp_path / "s.mp4")
     assert overlay.duration == pytest.approx(1.2, abs=0.01)
     np.testing.assert_allclose(json.loads((tmp_path / "s.json").read_text())["time"], [0, 0.1, 0.2])
+
+
+def test_a_black_video_is_refused_with_what_its_pictures_are(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "black.npy", np.zeros((4, 16, 16, 3), np.uint8))
+    assert run(tmp_path / "black.npy") == 2
+    said = capsys.readouterr().err
+    assert "all 4 pictures of black.npy are flat; the first: 16x16 pixels, mean 0.0, std 0.0" in said
+
+
+def test_pictures_that_show_nothing_are_told_beside_the_scores(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = np.stack([striped(100, 16, 16)] * 5)
+    np.save(tmp_path / "still.npy", frames)
+    assert run(tmp_path / "still.npy") == 0
+    assert "all 5 pictures of still.npy are the same" in capsys.readouterr().out
+    frames[1:4] = 128
+    np.save(tmp_path / "gray.npy", frames)
+    assert run(tmp_path / "gray.npy") == 0
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert (
+        "3 of 5 pictures of gray.npy are flat, the first of them number 1: 16x16 pixels, mean 128.0" in said
+    )
+    assert run(video) == 0
+    assert "Warning" not in capsys.readouterr().out
