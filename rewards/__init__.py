@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from .loading import check_model_spec, load_reward_model, weights_id
-from .protocol import RewardModel, RewardStream, Scores
+from .protocol import RewardModel, RewardStream, Scores, UnreadTaskWarning
 
-__all__ = ["RewardModel", "RewardStream", "Scores", "check_model_spec", "load_reward_model", "weights_id"]
+__all__ = [
+    "RewardModel",
+    "RewardStream",
+    "Scores",
+    "UnreadTaskWarning",
+    "check_model_spec",
+    "load_reward_model",
+    "weights_id",
+]

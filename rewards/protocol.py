@@ -12,10 +12,14 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ANY_WORLD", "FrameResizer", "RewardModel", "RewardStream", "Scores"]
+__all__ = ["ANY_WORLD", "FrameResizer", "RewardModel", "RewardStream", "Scores", "UnreadTaskWarning"]
 
 ANY_WORLD = "*"
 """Entry of `RewardModel.trained_worlds` by which a general model says that no world is foreign to it."""
+
+
+class UnreadTaskWarning(UserWarning):
+    """A model knows few words of a task sentence, so that its scores may not be about that task."""
 
 
 class Scores(NamedTuple):
