@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
+from robometer_rl.envs.tasks import load_tasks
 from robometer_rl.rewards.compact.checkpoint import Checkpoint
 from robometer_rl.rewards.compact.configuration import CompactConfig
 from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
@@ -46,7 +47,22 @@ def fakes() -> ModuleType:
     return _FAKES
 
 
-WORDS = ["[UNK]", "open", "close", "the", "door", "drawer", "push", "red", "cube"]
+def _vocabulary() -> list[str]:
+    """The words of the task table, so that a tiny model reads every sentence of it."""
+    words: set[str] = set()
+    for task in load_tasks().values():
+        for sentence in (
+            task.sentence,
+            *task.paraphrases,
+            *task.heldout_paraphrases,
+            *task.inverse_sentences,
+        ):
+            words.update(word for word, _ in Whitespace().pre_tokenize_str(sentence))
+    return [*BASIC, *sorted(words - set(BASIC))]
+
+
+BASIC = ["[UNK]", "open", "close", "the", "door", "drawer", "push", "red", "cube"]
+WORDS = _vocabulary()
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +76,7 @@ def tiny_config() -> CompactConfig:
 
 @pytest.fixture(scope="session")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory, tiny_config: CompactConfig) -> TaskTokenizer:
-    """A word-level tokenizer over nine words."""
+    """A word-level tokenizer over the words of the task table."""
     words = Tokenizer(WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
     words.pre_tokenizer = Whitespace()
     path = Path(tmp_path_factory.mktemp("tokenizer")) / "tokenizer.json"
@@ -73,7 +89,12 @@ def network(tiny_config: CompactConfig) -> CompactRewardNetwork:
     """Random weights, the same in each test, with normalisation statistics that are not the identity."""
     torch.manual_seed(0)
     network = CompactRewardNetwork(tiny_config)
-    network.get_buffer("word_table").copy_(torch.randn(len(WORDS), tiny_config.word_size))
+    basic = torch.randn(len(BASIC), tiny_config.word_size)
+    others = torch.Generator().manual_seed(
+        1
+    )  # so that new words in the table of tasks change no other number
+    rest = torch.randn(len(WORDS) - len(BASIC), tiny_config.word_size, generator=others)
+    network.get_buffer("word_table").copy_(torch.cat([basic, rest]))
     with torch.no_grad():
         network.train()
         for _ in range(3):

@@ -128,7 +128,8 @@ def read_sentences(path: Path, tokenizer: TaskTokenizer) -> dict[str, TaskText]:
         The texts by task id.
 
     Raises:
-        ValueError: the file is no JSON of this form, or a sentence has no words or too many.
+        ValueError: the file is no JSON of this form, or a sentence has no words or too many, or none that
+            the model knows, or two tasks have sentences that read alike.
     """
     try:
         rows = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
@@ -146,6 +147,10 @@ def read_sentences(path: Path, tokenizer: TaskTokenizer) -> dict[str, TaskText]:
                 tokenizer([sentence])
             except ValueError as error:
                 raise ValueError(f"{path}: {name!r}: {error}") from error
+    try:
+        tokenizer.refuse_alike(rows)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return {name: TaskText(tuple(sentences)) for name, sentences in rows.items()}
 
 

@@ -148,6 +148,8 @@ def _load(
     texts = task_texts({episode.task for episode in recorded}, own)
     if not config.allow_unseen:
         refuse_unseen(texts)
+    # Also those of the table beside those of --sentences: each is a wrong sentence for the other's videos.
+    run.tokenizer.refuse_alike({name: text.sentences for name, text in texts.items()})
     episodes = label_all(recorded, texts, config.success_negative_below)
     frames = sum(len(e.frames) for e in episodes)
     console.print(f"{len(episodes)} episodes, {frames} frames, {len(texts)} tasks")

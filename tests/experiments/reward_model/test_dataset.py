@@ -52,6 +52,11 @@ def test_frames_of_the_right_size_stay_untouched() -> None:
         ({"mine/a": ["open", " "]}, r"'mine/a'.*not blank.*' '"),
         ({"mine/a": ["open", 3]}, r"'mine/a'.*not blank.*3"),
         ({"mine/a": ["open the door the door the door"]}, r"'mine/a': .*6 tokens, got 7"),
+        ({"mine/a": ["打开"]}, r"'mine/a': .*knows no word of the task '打开'"),
+        (
+            {"mine/a": ["open door"], "mine/b": ["push", "open  door"]},
+            "two tasks read alike: 'mine/a'.*'mine/b'",
+        ),
     ],
 )
 def test_a_bad_sentence_file_names_file_key_and_value(
