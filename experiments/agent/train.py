@@ -87,10 +87,9 @@ def _check_device(name: str) -> None:
         raise ValueError(f"device={name!r} is none of torch's: {error}") from error
 
 
-def _open_folder(folder: RunFolder, config: RunConfig) -> None:
-    """Makes the folder of a run, or checks that it is this run's."""
+def _check_folder(folder: RunFolder, config: RunConfig) -> None:
+    """Checks that the folder of a run, where there is one, is this run's."""
     if not folder.config.exists():
-        write_json(folder.config, asdict(config))
         return
     there = json.loads(folder.config.read_text())
     if config_from_dict(there) != config:
@@ -153,12 +152,17 @@ def train(command: TrainCommand) -> Result | None:
     folder = RunFolder(command.out / config.run_id)
     with checking_input():
         _check_device(command.device)
-        _open_folder(folder, config)
+        _check_folder(folder, config)
     if folder.done:
+        print("this run is done already; its result:", flush=True)
         return Result(**json.loads(folder.result.read_text()))
+    # Everything is checked before the folder is made: what never began leaves no run behind.
     with checking_input():
         _warn_if_judged_twice(config)
+        _weights(config)
         env = evaluation_env(config)
+        if not folder.config.exists():
+            write_json(folder.config, asdict(config))
     stop = StopRequest()
     with stop.listening():
         agent, journal = _begin(command, folder)

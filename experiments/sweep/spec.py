@@ -58,9 +58,9 @@ def find_sweep(file: Path) -> Path:
     close = [there[name] for name in get_close_matches(file.name, there, n=3)]
     if len(file.parts) == 1:
         close += get_close_matches(file.stem.lower(), names, n=3)
-    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    hint = f"did you mean {' or '.join(map(repr, close))}? Give" if close else "give"
     raise FileNotFoundError(
-        f"no sweep file {file}; {hint}Give a path, or the name of a packaged sweep: {', '.join(names)}"
+        f"no sweep file {file}; {hint} a path, or the name of a packaged sweep: {', '.join(names)}"
     )
 
 

@@ -42,7 +42,8 @@ class SweepConfig:
     """What to run, where, and how much of the machine it may have."""
 
     file: tyro.conf.Positional[Path | None] = None
-    """Sweep file, or a packaged one: seen, shaping, control, ppo, preference, robosuite, smoke."""
+    """Sweep file, or a packaged one: seen, seen_bundled, shaping,
+    robosuite, ppo, preference, control, record, smoke."""
     out: Path | None = None
     """Folder of the sweep; without it, runs/ and the sweep's name."""
     workers: int = 0

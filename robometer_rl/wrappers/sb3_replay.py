@@ -130,7 +130,7 @@ class RobometerReplayBuffer(_EpisodeEnd, ReplayBuffer):
     Examples:
         >>> from stable_baselines3 import SAC
         >>> from robometer_rl import RobometerReplayBuffer, RobometerReward, make_env
-        >>> env = RobometerReward(make_env("metaworld/door-close-v3"), "close the door", score="episode_end")
+        >>> env = RobometerReward(make_env("metaworld/door-open-v3"), "open the door", score="episode_end")
         >>> agent = SAC("MlpPolicy", env, replay_buffer_class=RobometerReplayBuffer, learning_starts=600)
     """
 

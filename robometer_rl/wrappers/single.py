@@ -38,8 +38,8 @@ class RobometerReward(Rewarded, gym.Wrapper[Any, Any, Any, Any], RecordConstruct
     Examples:
         >>> import gymnasium as gym
         >>> from robometer_rl import RobometerReward
-        >>> env = gym.make("robometer_rl:metaworld/drawer-open-v3")  # doctest: +SKIP
-        >>> env = RobometerReward(env, task="open the drawer")  # doctest: +SKIP
+        >>> env = gym.make("robometer_rl:metaworld/door-open-v3")  # doctest: +SKIP
+        >>> env = RobometerReward(env, task="open the door")  # doctest: +SKIP
     """
 
     def __init__(

@@ -40,9 +40,10 @@ class RobometerVectorReward(Rewarded, VectorWrapper[Any, Any, Any, Any, Any]):
     Examples:
         >>> import gymnasium as gym
         >>> from robometer_rl import RobometerVectorReward, make_env
-        >>> tasks = ["metaworld/drawer-open-v3", "metaworld/door-close-v3"]
+        >>> tasks = ["metaworld/door-open-v3", "metaworld/plate-slide-v3"]
         >>> envs = gym.vector.SyncVectorEnv([lambda task=task: make_env(task) for task in tasks])
-        >>> envs = RobometerVectorReward(envs, ["open the drawer", "close the door"])  # doctest: +SKIP
+        >>> sentences = ["open the door", "slide the plate forward into the goal"]
+        >>> envs = RobometerVectorReward(envs, sentences)  # doctest: +SKIP
     """
 
     def __init__(

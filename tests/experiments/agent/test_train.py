@@ -577,7 +577,7 @@ def test_a_full_disk_is_no_wrong_input(tmp_path: Path) -> None:
         ["--checkpoint-every", "0"],
     ],
 )
-def test_wrong_input_ends_with_status_2(
+def test_wrong_input_ends_with_status_2_and_leaves_no_run_behind(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ROBOMETER_RL_TRACEBACK", raising=False)
@@ -586,3 +586,4 @@ def test_wrong_input_ends_with_status_2(
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else 1
     assert status == 2
+    assert list(tmp_path.iterdir()) == []
