@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import re
@@ -79,12 +78,13 @@ def weights_id(spec: str | Mapping[str, Any]) -> str:
         spec: As for `load_reward_model`.
 
     Returns:
-        The first twelve digits of the SHA-256 of the weights' file; the name itself where there is none, for
-        an entry point or the untrained model.
+        The first twelve digits of the SHA-256 of the weights' file, or of the file that they were rounded
+        from to float16; the name itself where there is none, for an entry point or the untrained model.
 
     Raises:
+        FileNotFoundError: The folder holds no weights.
         TypeError: The spec is not a string or a dict that JSON can hold.
-        ValueError: No model has this name.
+        ValueError: No model has this name, or the card of its checkpoint is damaged.
     """
     name, options = check_model_spec(spec)
     if name == "compact" and options.get("path") is None:
@@ -95,7 +95,9 @@ def weights_id(spec: str | Mapping[str, Any]) -> str:
         return name
     else:
         folder = Path(name).expanduser()
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
+    from .compact.card import weights_digest
+
+    return weights_digest(folder)[:12]
 
 
 def load_reward_model(spec: str | Mapping[str, Any]) -> RewardModel:

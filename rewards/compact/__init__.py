@@ -3,7 +3,8 @@
 Modules: `configuration` (sizes), `bins` (10-bin progress), `text` (sentence to tokens), `encoder` (frame to
 token), `decoder` (causal transformer), `modeling` (the network and its heads), `inference` (the encoder as it
 runs in use), `streaming` (decoder and heads frame by frame), `options` (device, precision, threads),
-`runtime` (the `RewardModel` protocol: score, prefer, stream), `checkpoint` (save, verify, load).
+`runtime` (the `RewardModel` protocol: score, prefer, stream), `checkpoint` (save, verify, round, load),
+`card` (its `checkpoint.json`).
 
 `training` may import this folder; it imports the protocol and `forking`.
 """

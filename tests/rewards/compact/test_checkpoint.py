@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
+from robometer_rl.rewards import weights_id
 from robometer_rl.rewards.compact import load_compact
-from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from robometer_rl.rewards.compact.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    round_checkpoint,
+    save_checkpoint,
+)
 from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
 from robometer_rl.rewards.compact.runtime import CompactReward
 
+COUNTER = "encoder.stage1.1.num_batches_tracked"
 FRAMES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
 
 
@@ -85,9 +96,119 @@ def test_another_kind_of_model_is_refused(checkpoint: Checkpoint, folder: Path) 
     config["model_type"] = "bert"
     (folder / "config.json").write_text(json.dumps(config))
     card = json.loads((folder / "checkpoint.json").read_text())
-    import hashlib
-
     card["sha256"]["config.json"] = hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()
     (folder / "checkpoint.json").write_text(json.dumps(card))
     with pytest.raises(ValueError, match="bert"):
         load_checkpoint(folder)
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    """Changes the tensors of a checkpoint, and its card so that it verifies."""
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path, metadata={"format": "pt"})
+    card = json.loads((folder / "checkpoint.json").read_text())
+    card["sha256"]["model.safetensors"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "checkpoint.json").write_text(json.dumps(card))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.pop("split"), r"missing \['split'\], unknown none"),
+        (lambda t: t.update(slit=t.pop("split")), r"missing \['split'\], unknown \['slit'\]"),
+        (
+            lambda t: t.update(split=t["split"][:3].clone()),
+            r"split has the shape \(3,\), config.json asks for \(24,\)",
+        ),
+        (
+            lambda t: t.update(split=t["split"].double()),
+            "split has the dtype torch.float64, expected torch.float32 or torch.float16",
+        ),
+        (
+            lambda t: t.update(word_table=t["word_table"].float()),
+            "word_table has the dtype torch.float32, expected torch.float16",
+        ),
+        (
+            lambda t: t.update({COUNTER: t[COUNTER].int()}),
+            "num_batches_tracked has the dtype torch.int32, expected torch.int64",
+        ),
+    ],
+)
+def test_weights_of_another_network_are_refused(
+    folder: Path, change: Callable[[dict[str, torch.Tensor]], None], words: str
+) -> None:
+    rewrite(folder, change)
+    with pytest.raises(ValueError, match=f"model.safetensors.*{words}"):
+        load_checkpoint(folder)
+
+
+def test_weights_stored_as_float16_are_read_as_float32(folder: Path) -> None:
+    rewrite(folder, lambda t: t.update({k: v.half() for k, v in t.items() if v.dtype == torch.float32}))
+    network = load_checkpoint(folder).network
+    for name, tensor in network.state_dict().items():
+        kept = {"word_table": torch.float16}.get(name, torch.float32)
+        assert tensor.dtype == (torch.int64 if name.endswith("num_batches_tracked") else kept), name
+
+
+def test_a_rounded_checkpoint_is_smaller_and_still_the_same_model(
+    model: CompactReward, folder: Path, tmp_path: Path
+) -> None:
+    rounded = tmp_path / "rounded"
+    round_checkpoint(folder, rounded)
+    before, after = ((path / "model.safetensors").stat().st_size for path in (folder, rounded))
+    assert after < 0.9 * before
+    stored = load_file(rounded / "model.safetensors")
+    assert stored["decoder.blocks.0.query.weight"].dtype == torch.float16
+    assert stored["decoder.blocks.0.query.bias"].dtype == torch.float32
+    loaded = load_compact(str(rounded))
+    assert (loaded.success_threshold, loaded.trained_worlds) == (0.7, ("metaworld/door-open-v3",))
+    for exact, close in zip(
+        model.score(FRAMES, "open the door"), loaded.score(FRAMES, "open the door"), strict=True
+    ):
+        assert 0 < np.abs(exact - close).max() < 1e-3
+    assert weights_id(str(rounded)) == weights_id(str(folder))
+
+
+def test_transformers_reads_a_rounded_checkpoint_too(folder: Path, tmp_path: Path) -> None:
+    round_checkpoint(folder, tmp_path / "rounded")
+    network = CompactRewardNetwork.from_pretrained(tmp_path / "rounded").eval()
+    for name, tensor in load_checkpoint(tmp_path / "rounded").network.state_dict().items():
+        assert network.state_dict()[name].dtype == tensor.dtype
+        np.testing.assert_array_equal(tensor.numpy(), network.state_dict()[name].numpy(), err_msg=name)
+
+
+def test_a_rounded_checkpoint_is_not_rounded_over_itself_or_twice(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="another folder"):
+        round_checkpoint(folder, folder)
+    round_checkpoint(folder, tmp_path / "rounded")
+    with pytest.raises(ValueError, match="rounded already"):
+        round_checkpoint(tmp_path / "rounded", tmp_path / "again")
+
+
+def test_what_is_fitted_from_a_rounded_checkpoint_is_another_one(folder: Path, tmp_path: Path) -> None:
+    round_checkpoint(folder, tmp_path / "rounded")
+    save_checkpoint(load_checkpoint(tmp_path / "rounded"), tmp_path / "saved")
+    assert weights_id(str(tmp_path / "saved")) != weights_id(str(folder))
+
+
+def test_altered_weights_do_not_pass_for_those_they_were_rounded_from(folder: Path, tmp_path: Path) -> None:
+    round_checkpoint(folder, tmp_path / "rounded")
+    path = tmp_path / "rounded" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert weights_id(str(tmp_path / "rounded")) != weights_id(str(folder))
+
+
+@pytest.mark.parametrize("wrong", [3, "e26e525a8d19", "x" * 64])
+def test_a_card_that_names_no_weights_to_be_rounded_from_is_refused(folder: Path, wrong: object) -> None:
+    card = json.loads((folder / "checkpoint.json").read_text())
+    (folder / "checkpoint.json").write_text(json.dumps({**card, "rounded_from": wrong}))
+    for read in (load_checkpoint, lambda path: weights_id(str(path))):
+        with pytest.raises(ValueError, match=r"checkpoint.json was altered: .*rounded_from"):
+            read(folder)
+
+
+def test_committed_runs_name_the_bundled_weights() -> None:
+    """Runs were made with them in float32; a run goes on only with weights of the id in its files."""
+    assert weights_id("compact") == "e26e525a8d19"
