@@ -35,10 +35,10 @@ ROOM = np.array([0.22, 0.22, 0.12])
 def success(scene: ExpertScene) -> Iterator[Move]:
     """The expert does the task and stays a while, or leaves what it did and roams."""
     after, (leaves_at, away) = _after(scene), _away(scene)
-    plan = draw_work(scene, scene.typical, scene.stage.left - after.steps - _back(away))
+    plan = draw_work(scene, scene.typical, scene.rollout.left - after.steps - _back(away))
     plan = replace(plan, leaves_at=leaves_at, leaves_for=away)
     scene.detail = f"away {away}, then {after.style}"
-    yield from work(scene, plan, lambda: scene.stage.success)
+    yield from work(scene, plan, lambda: scene.rollout.success)
     yield from _afterwards(scene, after)
 
 
@@ -47,12 +47,12 @@ def noisy_success(scene: ExpertScene) -> Iterator[Move]:
     rng = scene.rng
     after, (leaves_at, away) = _after(scene), _away(scene)
     times = np.sort(rng.uniform(0.0, 0.9, int(rng.integers(0, 3)))) * scene.typical
-    room = scene.stage.left - after.steps - _back(away) - 30 * len(times)
+    room = scene.rollout.left - after.steps - _back(away) - 30 * len(times)
     base = draw_work(scene, scene.typical, room, most_pauses=2)
     sway = scene.world.sway * float(rng.uniform(0.3, 1.0)) * (1.0 - 0.8 * scene.ease**0.5)
     plan = Work(base.slowest, base.noise, sway, base.pauses, tuple(times.tolist()), leaves_at, away)
     scene.detail = f"sway {sway:.2f}, {len(times)} detours, away {away}, then {after.style}"
-    yield from work(scene, plan, lambda: scene.stage.success)
+    yield from work(scene, plan, lambda: scene.rollout.success)
     yield from _afterwards(scene, after)
 
 
@@ -95,8 +95,8 @@ def _afterwards(scene: ExpertScene, after: _After) -> Iterator[Move]:
         return
     # Before it leaves, the robot goes on for a moment: what is only just done would not stay so.
     more = after.steps if after.style == "go on" else after.steps // 4
-    ends = len(scene.stage.done) + more
-    yield from work(scene, Work(slowest=0.5), lambda: len(scene.stage.done) >= ends)
+    ends = len(scene.rollout.done) + more
+    yield from work(scene, Work(slowest=0.5), lambda: len(scene.rollout.done) >= ends)
     yield from islice(roam(scene, gripper=OPEN), after.steps - more)
 
 
@@ -114,10 +114,10 @@ def stalled(scene: ExpertScene) -> Iterator[Move]:
     if scene.rng.random() < 1 / 3:
         yield from _give_up(scene, 0.35, 0.60)
         return
-    rng, stage = scene.rng, scene.stage
+    rng, rollout = scene.rng, scene.rollout
     level = float(rng.uniform(0.15, 0.70)) * (1.0 - 0.5 * scene.ease)
     for done in scene.rehearsal:
-        if stage.quality >= level:
+        if rollout.quality >= level:
             break
         yield done.action, done.tick
     if scene.world.leaves >= 0.0 and rng.random() < 0.75:
@@ -130,18 +130,18 @@ def stalled(scene: ExpertScene) -> Iterator[Move]:
 
 def _give_up(scene: ExpertScene, low: float, high: float) -> Iterator[Move]:
     """Works for a share of the way, then rests, trembles, drifts a little, or leaves the object and roams."""
-    rng, stage = scene.rng, scene.stage
+    rng, rollout = scene.rng, scene.rollout
     # Some objects finish by themselves, as a handle that snaps: later tries stop earlier.
     share = float(rng.uniform(low - 0.15 * scene.ease, high - (high - low) * scene.ease))
     yield from _part(scene.rehearsal, share)
-    after = min(stage.left, int(rng.integers(12, 60)))
+    after = min(rollout.left, int(rng.integers(12, 60)))
     style = ("rest", "rest", "tremble", "drift", "roam", "roam")[int(rng.integers(6))]
     scene.detail = f"{share:.2f} of the way, then {style}"
     if style == "tremble":
-        yield from islice(free(scene, jitter(rng, stage.motion_size, rng.uniform(0.1, 0.5))), after)
+        yield from islice(free(scene, jitter(rng, rollout.motion_size, rng.uniform(0.1, 0.5))), after)
     elif style == "drift":
         moving = int(rng.integers(after // 3, after + 1))
-        yield from free(scene, burst(rng, stage.motion_size, moving, rng.uniform(0.02, 0.06)))
+        yield from free(scene, burst(rng, rollout.motion_size, moving, rng.uniform(0.02, 0.06)))
         yield from hold(scene, after - moving)
     elif style == "roam":
         yield from islice(roam(scene), after)
@@ -161,7 +161,7 @@ def _part(rehearsal: Sequence[Done], share: float) -> Iterator[Move]:
 
 def undone(scene: ExpertScene) -> Iterator[Move]:
     """The expert goes some way; then its steps are taken back, or the inverse task's policy undoes them."""
-    rng, stage = scene.rng, scene.stage
+    rng, rollout = scene.rng, scene.rollout
     # Where going back leaves the object in its new place, later tries turn round earlier.
     share = float(rng.uniform(0.45 - 0.3 * scene.ease, 0.90 - 0.6 * scene.ease))
     if scene.other is not None:
@@ -169,7 +169,7 @@ def undone(scene: ExpertScene) -> Iterator[Move]:
         share = float(rng.uniform(0.65, 0.9 - 0.1 * scene.ease))
     after = int(rng.integers(3, 20))
     yield from _part(scene.rehearsal, share)
-    forward = list(stage.done)
+    forward = list(rollout.done)
     yield from hold(scene, int(rng.integers(0, 16)))
     if scene.other is None:
         scene.detail = f"{share:.2f} of the way and back"
@@ -177,12 +177,14 @@ def undone(scene: ExpertScene) -> Iterator[Move]:
     else:
         name, policy = scene.other
         scene.detail = f"{share:.2f} of the way, then {name}"
-        longest = min(stage.left - after, int(1.5 * scene.typical))
+        longest = min(rollout.left - after, int(1.5 * scene.typical))
         for action, _ in islice(_foreign(scene, policy), max(0, longest)):
-            yield action, -min(stage.clock, 0.7)
-            if stage.quality < 0.02:
+            yield action, -min(rollout.clock, 0.7)
+            if rollout.quality < 0.02:
                 break
-        yield from ((action, -min(stage.clock, 0.7)) for action, _ in islice(_foreign(scene, policy), after))
+        yield from (
+            (action, -min(rollout.clock, 0.7)) for action, _ in islice(_foreign(scene, policy), after)
+        )
     yield from hold(scene, after)
 
 
@@ -195,12 +197,12 @@ def _take_back(forward: Sequence[Done]) -> Iterator[Move]:
 
 def random(scene: ExpertScene) -> Iterator[Move]:
     """No idea of the task: white, smooth, wandering or roaming motion, hardly any, or none."""
-    rng, stage = scene.rng, scene.stage
+    rng, rollout = scene.rng, scene.rollout
     styles = ("swaying", "wandering", "white", "wandering", "roaming", "roaming", "hardly", "never")
     style = styles[int(rng.integers(len(styles)))]
     scene.detail = style
     steps = _length(scene)
-    size = stage.motion_size
+    size = rollout.motion_size
     motions = {
         "swaying": lambda: swaying(rng, size, rng.uniform(0.3, 1.0)),
         "wandering": lambda: wandering(rng, size, scene.world.unit, ROOM, rng.uniform(0.3, 1.0)),
@@ -237,17 +239,17 @@ def other_task(scene: ExpertScene) -> Iterator[Move]:
 
 def _foreign(scene: ExpertScene, policy: Policy) -> Iterator[Move]:
     """A policy that is not this task's expert, at a changing pace; without end."""
-    stage, rng = scene.stage, scene.rng
+    rollout, rng = scene.rollout, scene.rng
     pace = Pace(rng, 0.5)
     while True:
-        action = np.asarray(policy.action(stage.obs), dtype=np.float64)
-        motion = pace.step() * action[:-1] + rng.normal(0.0, 0.03, stage.motion_size)
+        action = np.asarray(policy.action(rollout.obs), dtype=np.float64)
+        motion = pace.step() * action[:-1] + rng.normal(0.0, 0.03, rollout.motion_size)
         yield act(motion, float(action[-1])), 0.0
 
 
 def _elsewhere(scene: ExpertScene) -> Iterator[Move]:
     """For worlds without other policies: grasps beside the object, waves, or sweeps over the table."""
-    rng, size = scene.rng, scene.stage.motion_size
+    rng, size = scene.rng, scene.rollout.motion_size
     style = ("grasp beside", "wave", "sweep")[int(rng.integers(3))]
     scene.detail = style
     here = np.zeros(3)
@@ -283,7 +285,7 @@ def mime(scene: ExpertScene) -> Iterator[Move]:
 
     Who only sees successes may read the hand for the object: an agent then brings the empty hand to the goal.
     """
-    rng, stage = scene.rng, scene.stage
+    rng, rollout = scene.rng, scene.rollout
     over = rng.random() < 0.4
     aside = _aside(scene, over)
     moves = scene.rehearsal
@@ -299,7 +301,7 @@ def mime(scene: ExpertScene) -> Iterator[Move]:
     # Later tries stay aside: where the end of the hand's way is on the object, it would move that after all.
     gripper = float(moves[-1].action[-1])
     yield from _go(scene, -aside * (1.0 - scene.ease), speed, gripper, 1.0)
-    ends = islice(jitter(rng, stage.motion_size, rng.uniform(0.0, 0.3)), int(rng.integers(10, 60)))
+    ends = islice(jitter(rng, rollout.motion_size, rng.uniform(0.0, 0.3)), int(rng.integers(10, 60)))
     yield from ((act(motion, gripper), 1.0) for motion in ends)
 
 
@@ -313,13 +315,13 @@ def returned(scene: ExpertScene) -> Iterator[Move]:
     Otherwise a hand at its start would always mean that nothing is done, and a success shown backwards, where
     the inverse task is done once the hand is there, would teach the same of that.
     """
-    rng, stage = scene.rng, scene.stage
-    plan = draw_work(scene, scene.typical, stage.left - _HOME, most_pauses=2)
-    yield from work(scene, plan, lambda: stage.success)
-    ends = len(stage.done) + int(rng.integers(3, 9))
-    yield from work(scene, Work(slowest=0.5), lambda: len(stage.done) >= ends)
+    rng, rollout = scene.rng, scene.rollout
+    plan = draw_work(scene, scene.typical, rollout.left - _HOME, most_pauses=2)
+    yield from work(scene, plan, lambda: rollout.success)
+    ends = len(rollout.done) + int(rng.integers(3, 9))
+    yield from work(scene, Work(slowest=0.5), lambda: len(rollout.done) >= ends)
     yield from hold(scene, 8, gripper=OPEN)
-    back = -travelled(stage.done) * scene.world.unit
+    back = -travelled(rollout.done) * scene.world.unit
     # Up first, higher in later tries, so that the way home takes nothing along.
     up = np.array([0.0, 0.0, rng.uniform(0.05, 0.12) + 0.15 * scene.ease])
     corners = (np.zeros(3), up, back + up, back)
@@ -334,7 +336,7 @@ def cornered(scene: ExpertScene) -> Iterator[Move]:
 
     From some corners it hides the object: whoever never saw that takes a hidden object for a done one.
     """
-    rng, size = scene.rng, scene.stage.motion_size
+    rng, size = scene.rng, scene.rollout.motion_size
     left = _length(scene)
     corners = []
     while left > 0:
@@ -353,7 +355,7 @@ def _go(
     scene: ExpertScene, way: NDArray[np.float64], speed: float, gripper: float, tick: float
 ) -> Iterator[Move]:
     """Straight along a way, metres, `(3,)`."""
-    for motion in straight(np.zeros(3), way, scene.stage.motion_size, scene.world.unit, speed):
+    for motion in straight(np.zeros(3), way, scene.rollout.motion_size, scene.world.unit, speed):
         yield act(motion, gripper), tick
 
 
@@ -368,7 +370,7 @@ def _aside(scene: ExpertScene, over: bool) -> NDArray[np.float64]:
 
 def _length(scene: ExpertScene) -> int:
     """Control steps of an episode that has no end of its own: as long as others of the task are."""
-    longest = min(scene.stage.left, 2.5 * scene.typical)
+    longest = min(scene.rollout.left, 2.5 * scene.typical)
     return int(scene.rng.integers(min(40, int(longest)), int(longest) + 1))
 
 

@@ -26,7 +26,7 @@ from robometer_rl.errors import InputError, checking_input
 from ..common.progress import progress
 from ..episodes import RANKS, episode_path, list_episodes, read_frame_kind, write_episode
 
-_KEPT_STUDIOS = 1
+_KEPT_GENERATORS = 1
 """How many environments a worker keeps open: chunks come sorted by task, so one is enough."""
 
 
@@ -309,19 +309,19 @@ def _one_thread_each() -> None:
     os.environ.setdefault("LP_NUM_THREADS", "0")
 
 
-_studios: dict[str, Any] = {}
-"""The studios that this worker holds open, by what they were built with; see `_KEPT_STUDIOS`."""
+_generators: dict[str, Any] = {}
+"""The generators that this worker holds open, by what they were built with; see `_KEPT_GENERATORS`."""
 
 
 def _run_job(config: CollectConfig, job: tuple[Order, ...]) -> list[CollectReport]:
     """Fulfils the orders of one job; runs in a worker."""
-    studio = _studio(config, job[0].task)
-    return [_fulfil_one(config, studio, order) for order in job]
+    generator = _generator(config, job[0].task)
+    return [_fulfil_one(config, generator, order) for order in job]
 
 
-def _fulfil_one(config: CollectConfig, studio: Any, order: Order) -> CollectReport:
+def _fulfil_one(config: CollectConfig, generator: Any, order: Order) -> CollectReport:
     began = time.perf_counter()
-    take = studio.produce(order.kind, order.seed)
+    take = generator.produce(order.kind, order.seed)
     if take.episode is not None:
         write_episode(config.out, take.episode)
     return CollectReport(
@@ -333,21 +333,23 @@ def _fulfil_one(config: CollectConfig, studio: Any, order: Order) -> CollectRepo
     )
 
 
-def _studio(config: CollectConfig, task: str) -> Any:
-    """The studio of a task, kept open between jobs: building a world takes longer than an episode."""
+def _generator(config: CollectConfig, task: str) -> Any:
+    """The generator of a task, kept open between jobs: building a world takes longer than an episode."""
     from robometer_rl.envs.experts import make_expert
     from robometer_rl.envs.make import make_env
 
-    from .generator import Studio
+    from .generator import EpisodeGenerator
     from .rollout import horizon
 
     key = f"{task} {config.frame_every} {config.image_size} {config.max_steps} {config.tries}"
-    if key not in _studios:
-        while len(_studios) >= _KEPT_STUDIOS:
-            _studios.pop(next(iter(_studios))).close()
+    if key not in _generators:
+        while len(_generators) >= _KEPT_GENERATORS:
+            _generators.pop(next(iter(_generators))).close()
         env = make_env(task, horizon=horizon(config.max_steps), image_size=config.image_size)
-        _studios[key] = Studio(env, make_expert, config.frame_every, config.max_steps, config.tries)
-    return _studios[key]
+        _generators[key] = EpisodeGenerator(
+            env, make_expert, config.frame_every, config.max_steps, config.tries
+        )
+    return _generators[key]
 
 
 def _write_manifest(config: CollectConfig, failed: Sequence[CollectReport]) -> None:

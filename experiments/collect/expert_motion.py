@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .motions import OPEN, Drift, Pace, burst, damp_turns, roaming, still
-from .rollout import Done, Stage
+from .rollout import Done, Rollout
 
 Move = tuple[NDArray[np.float32], float]
 
@@ -69,11 +69,11 @@ class ExpertScene:
     """All that a behaviour works with.
 
     Attributes:
-        stage: Where it acts.
+        rollout: Where it acts.
         rng: Source of all that is drawn.
         typical: Full-speed steps that the expert typically needs in this task.
         world: The measures of its suite.
-        expert: The task's own, reset together with the stage.
+        expert: The task's own, reset together with the rollout.
         rehearsal: A success from this very start, step by step; empty where the kind needs none.
         ease: 0 at the first try and up to 1 at the last: later tries are easier to get right.
         other: Another task's policy and its name; None where there is none. For `undone`, the inverse task's.
@@ -82,7 +82,7 @@ class ExpertScene:
         spoiled: Filled in by the behaviour: why the episode must not be used; empty where it may.
     """
 
-    stage: Stage
+    rollout: Rollout
     rng: np.random.Generator
     typical: float
     world: World
@@ -96,7 +96,7 @@ class ExpertScene:
 
 
 Behaviour = Callable[[ExpertScene], Iterator[Move]]
-"""Acts on a scene's stage, move by move; whoever iterates makes the steps."""
+"""Acts on a scene's rollout, move by move; whoever iterates makes the steps."""
 
 
 def hold(scene: ExpertScene, steps: int, gripper: float | None = None, brake: bool = True) -> Iterator[Move]:
@@ -114,11 +114,11 @@ def hold(scene: ExpertScene, steps: int, gripper: float | None = None, brake: bo
     Yields:
         Moves.
     """
-    stage = scene.stage
-    command = stage.gripper if gripper is None else gripper
+    rollout = scene.rollout
+    command = rollout.gripper if gripper is None else gripper
     for step in range(steps):
         lead = scene.lead()
-        action = still(stage.size, command)
+        action = still(rollout.size, command)
         if brake and step < 8 and float(np.abs(lead).max()) > _BRAKE_ABOVE:
             action[:3] = np.clip(-lead / scene.world.unit, -1.0, 1.0)
         yield action, 0.0
@@ -140,17 +140,17 @@ def roam(scene: ExpertScene, gripper: float | None = None) -> Iterator[Move]:
         Moves.
     """
     world, rng = scene.world, scene.rng
-    command = scene.stage.gripper if gripper is None else gripper
+    command = scene.rollout.gripper if gripper is None else gripper
     room, front = np.array(world.room), np.array(world.front)
     speed = rng.uniform(0.4, 1.0)
-    for motion in roaming(rng, scene.stage.motion_size, world.unit, room, front, speed):
+    for motion in roaming(rng, scene.rollout.motion_size, world.unit, room, front, speed):
         yield act(motion, command), 0.0
 
 
 def free(scene: ExpertScene, motions: Iterator[NDArray[np.float64]]) -> Iterator[Move]:
     """Turns motions into moves that keep the gripper and do not advance the clock."""
     for motion in motions:
-        yield act(motion, scene.stage.gripper), 0.0
+        yield act(motion, scene.rollout.gripper), 0.0
 
 
 @dataclass(frozen=True)
@@ -214,32 +214,32 @@ def work(scene: ExpertScene, plan: Work, until: Callable[[], bool]) -> Iterator[
     Yields:
         Moves.
     """
-    stage, rng, expert = scene.stage, scene.rng, _expert(scene)
+    rollout, rng, expert = scene.rollout, scene.rng, _expert(scene)
     pace = Pace(rng, plan.slowest)
-    drift = Drift(rng, stage.motion_size, plan.sway, 8.0)
+    drift = Drift(rng, rollout.motion_size, plan.sway, 8.0)
     pauses, detours = list(plan.pauses), list(plan.detours)
     debt, leaves_at = 0.0, plan.leaves_at
     while not until():
-        if stage.quality >= leaves_at:
+        if rollout.quality >= leaves_at:
             leaves_at = 2.0
-            began = len(stage.done)
+            began = len(rollout.done)
             yield from leave(scene, plan.leaves_for)
-            debt += _way_off(stage, began)
+            debt += _way_off(rollout, began)
             continue
-        if pauses and stage.clock >= pauses[0][0]:
+        if pauses and rollout.clock >= pauses[0][0]:
             yield from hold(scene, pauses.pop(0)[1])
             continue
-        if detours and stage.clock >= detours[0]:
+        if detours and rollout.clock >= detours[0]:
             detours.pop(0)
-            began = len(stage.done)
+            began = len(rollout.done)
             yield from detour(scene)
             # The way back to where the detour began is no progress: the clock waits until it is made.
-            debt += _way_off(stage, began)
+            debt += _way_off(rollout, began)
             continue
         speed = pace.step()
-        motion = speed * np.asarray(expert.action(stage.obs), dtype=np.float64)
+        motion = speed * np.asarray(expert.action(rollout.obs), dtype=np.float64)
         gripper = motion[-1] / speed
-        motion = motion[:-1] + damp_turns(drift.step() + rng.normal(0.0, plan.noise, stage.motion_size))
+        motion = motion[:-1] + damp_turns(drift.step() + rng.normal(0.0, plan.noise, rollout.motion_size))
         tick = max(0.0, speed - debt)
         debt = max(0.0, debt - speed)
         yield act(motion, gripper), tick
@@ -259,13 +259,13 @@ def leave(scene: ExpertScene, steps: int) -> Iterator[Move]:
     Yields:
         Moves.
     """
-    stage = scene.stage
-    before = stage.quality
+    rollout = scene.rollout
+    before = rollout.quality
     yield from hold(scene, 10, gripper=OPEN)
-    left = lowest = highest = stage.quality
+    left = lowest = highest = rollout.quality
     for move in islice(roam(scene, OPEN), steps):
         yield move
-        lowest, highest = min(lowest, stage.quality), max(highest, stage.quality)
+        lowest, highest = min(lowest, rollout.quality), max(highest, rollout.quality)
     if abs(left - before) > _GLIDES or left - lowest > _STAYS or highest - left > _STAYS:
         moved = f"from quality {before:.2f} to between {lowest:.2f} and {highest:.2f}"
         scene.spoiled = f"the object moved {moved} while the hand was away"
@@ -273,19 +273,19 @@ def leave(scene: ExpertScene, steps: int) -> Iterator[Move]:
 
 def detour(scene: ExpertScene) -> Iterator[Move]:
     """A burst of random motion; half of the time the robot goes back the way it came."""
-    rng, stage = scene.rng, scene.stage
-    began = len(stage.done)
+    rng, rollout = scene.rng, scene.rollout
+    began = len(rollout.done)
     strength = float(rng.uniform(0.4, 1.0))
-    yield from free(scene, burst(rng, stage.motion_size, int(rng.integers(5, 14)), strength))
+    yield from free(scene, burst(rng, rollout.motion_size, int(rng.integers(5, 14)), strength))
     yield from hold(scene, int(rng.integers(0, 6)))
     if rng.random() < 0.5:
-        for done in reversed(stage.done[began:]):
+        for done in reversed(rollout.done[began:]):
             yield act(-done.action[:-1].astype(np.float64), float(done.action[-1])), 0.0
 
 
-def _way_off(stage: Stage, began: int) -> float:
+def _way_off(rollout: Rollout, began: int) -> float:
     """Full-speed steps that lead back to where the hand was at step `began`."""
-    return float(np.abs(travelled(stage.done[began:])).max())
+    return float(np.abs(travelled(rollout.done[began:])).max())
 
 
 def travelled(moves: Sequence[Done]) -> NDArray[np.float32]:
@@ -301,8 +301,8 @@ def _expert(scene: ExpertScene) -> Policy:
 
 def full_speed(scene: ExpertScene) -> Iterator[Move]:
     """The expert does the task as fast as it can."""
-    while not scene.stage.success:
-        yield np.asarray(_expert(scene).action(scene.stage.obs), dtype=np.float32), 1.0
+    while not scene.rollout.success:
+        yield np.asarray(_expert(scene).action(scene.rollout.obs), dtype=np.float32), 1.0
 
 
 def rehearse(scene: ExpertScene, share: float) -> Iterator[Move]:
@@ -315,5 +315,5 @@ def rehearse(scene: ExpertScene, share: float) -> Iterator[Move]:
     Yields:
         Moves, up to the success.
     """
-    plan = draw_work(scene, scene.typical, share * scene.stage.left, most_pauses=2)
-    yield from work(scene, plan, lambda: scene.stage.success)
+    plan = draw_work(scene, scene.typical, share * scene.rollout.left, most_pauses=2)
+    yield from work(scene, plan, lambda: scene.rollout.success)

@@ -1,4 +1,4 @@
-"""The studio: produces episodes of one task, and tries again when a kind does not come out as it must."""
+"""The generator of episodes of one task; it tries again when a kind does not come out as it must."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..common.seeds import COLLECTION
 from ..episodes import RANKS, Episode
 from .behaviours import BEHAVIOURS
 from .expert_motion import WORLDS, Behaviour, ExpertScene, Policy, full_speed, rehearse
-from .rollout import Done, Stage
+from .rollout import Done, Rollout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,8 +83,8 @@ class Take:
     refusals: tuple[str, ...]
 
 
-class Studio:
-    """One environment with its stage, used for any number of episodes of its task.
+class EpisodeGenerator:
+    """One environment with its rollout, used for any number of episodes of its task.
 
     An episode depends on task, kind and seed alone, never on what was produced before it.
     """
@@ -109,7 +109,7 @@ class Studio:
         self._task = env.unwrapped.task  # type: ignore[attr-defined]
         self._env = env
         self._make_expert = make_expert
-        self._stage = Stage(env, frame_every, max_steps)
+        self._rollout = Rollout(env, frame_every, max_steps)
         self._tries = tries
         self._typical: float | None = None
 
@@ -148,7 +148,7 @@ class Studio:
         )
         start = int(rng.integers(COLLECTION.start, COLLECTION.stop))
         scene = ExpertScene(
-            stage=self._stage,
+            rollout=self._rollout,
             rng=rng,
             typical=self.typical(),
             world=WORLDS[self._task.suite],
@@ -163,16 +163,16 @@ class Studio:
         scene.expert = self._begin(start)
         must = RANKS[kind] == RANKS["success"]
         for action, tick in BEHAVIOURS[kind](scene):
-            if self._stage.left == 0:
+            if self._rollout.left == 0:
                 break
-            self._stage.step(action, tick)
-            if self._stage.success and not must:
+            self._rollout.step(action, tick)
+            if self._rollout.success and not must:
                 return f"succeeded ({scene.detail})"
-            if must and not self._stage.success and self._stage.clock > _PATIENCE * scene.typical:
+            if must and not self._rollout.success and self._rollout.clock > _PATIENCE * scene.typical:
                 return f"took too long ({scene.detail})"
         if scene.spoiled:
             return scene.spoiled
-        episode = self._stage.episode(self._task.id, kind, seed, scene.detail)
+        episode = self._rollout.episode(self._task.id, kind, seed, scene.detail)
         return refusal(episode) or episode
 
     def typical(self) -> float:
@@ -183,7 +183,7 @@ class Studio:
         """
         if self._typical is None:
             scene = ExpertScene(
-                self._stage, np.random.default_rng(0), typical=0.0, world=WORLDS[self._task.suite]
+                self._rollout, np.random.default_rng(0), typical=0.0, world=WORLDS[self._task.suite]
             )
             rehearsals = (self._rehearse(start, scene, full_speed) for start in COLLECTION[:6])
             needs = [float(len(rehearsal)) for rehearsal in islice(filter(None, rehearsals), 3)]
@@ -198,14 +198,14 @@ class Studio:
         """The steps up to the first success, made without the camera; none where there is no success."""
         scene.expert = self._begin(start, film=False)
         for action, tick in behaviour(scene):
-            if self._stage.left == 0:
+            if self._rollout.left == 0:
                 break
-            self._stage.step(action, tick)
-        return self._stage.done if self._stage.success else []
+            self._rollout.step(action, tick)
+        return self._rollout.done if self._rollout.success else []
 
     def _begin(self, start: int, film: bool = True) -> Policy:
-        """Resets the stage; returns an expert whose random numbers depend on this start alone."""
-        self._stage.reset(start, film)
+        """Resets the rollout; returns an expert whose random numbers depend on this start alone."""
+        self._rollout.reset(start, film)
         expert = self._make_expert(self._env, np.random.default_rng([start]))
         expert.reset()
         return expert

@@ -1,4 +1,4 @@
-"""The stage: steps an environment, films it, and keeps the record that becomes an episode."""
+"""A rollout: steps an environment, takes its frames, and keeps the record that becomes an episode."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Done:
     quality: float
 
 
-class Stage:
+class Rollout:
     """Runs one episode after the other in one environment, with or without the camera.
 
     Attributes:

@@ -14,10 +14,10 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from robometer_rl.envs.tasks import get_task, list_tasks
-from robometer_rl.experiments.collect import generator as studio_module
+from robometer_rl.experiments.collect import generator as generator_module
 from robometer_rl.experiments.collect.expert_motion import WORLDS
-from robometer_rl.experiments.collect.generator import Studio, refusal
-from robometer_rl.experiments.collect.rollout import Stage, horizon
+from robometer_rl.experiments.collect.generator import EpisodeGenerator, refusal
+from robometer_rl.experiments.collect.rollout import Rollout, horizon
 from robometer_rl.experiments.episodes import RANKS, Episode
 from robometer_rl.experiments.reward_model.labels import BY_CHANCE, progress_labels, to_training_episode
 
@@ -99,13 +99,13 @@ class RailExpert:
         return np.append(np.clip((obs[3:] - obs[:3]) / 0.012, -1, 1), -1.0).astype(np.float32)
 
 
-def a_studio(world: type[Rail] = Rail) -> Studio:
-    return Studio(world(), lambda env, rng: RailExpert())
+def a_generator(world: type[Rail] = Rail) -> EpisodeGenerator:
+    return EpisodeGenerator(world(), lambda env, rng: RailExpert())
 
 
 def many(kind: str, count: int = 12, world: type[Rail] = Rail) -> list[Episode]:
-    studio = a_studio(world)
-    takes = [studio.produce(kind, seed) for seed in range(count)]
+    generator = a_generator(world)
+    takes = [generator.produce(kind, seed) for seed in range(count)]
     assert all(take.episode is not None for take in takes), [take.refusals for take in takes]
     return [take.episode for take in takes if take.episode is not None]
 
@@ -293,11 +293,11 @@ def test_who_returns_leaves_it_done_and_ends_where_it_began() -> None:
 def test_an_episode_depends_on_its_seed_alone(kind: str) -> None:
     # On a rail the hand is the object: only with a cart can it miss that, only with a ratchet leave it.
     world = {"mime": Cart, "returned": Ratchet, "cornered": Cart}.get(kind, Rail)
-    fresh, used = a_studio(world), a_studio(world)
+    fresh, used = a_generator(world), a_generator(world)
     for before in ("random", "noisy_success"):
         used.produce(before, 1)
     asked = (fresh, 5), (used, 5), (used, 6)
-    one, two, other = (studio.produce(kind, seed).episode for studio, seed in asked)
+    one, two, other = (generator.produce(kind, seed).episode for generator, seed in asked)
     assert one is not None
     assert two is not None
     assert other is not None
@@ -308,19 +308,19 @@ def test_an_episode_depends_on_its_seed_alone(kind: str) -> None:
 
 
 def test_kinds_of_one_seed_start_differently() -> None:
-    studio = a_studio()
+    generator = a_generator()
     lengths = {
-        len(take.episode.frames) for kind in RANKS if (take := studio.produce(kind, 0)).episode is not None
+        len(take.episode.frames) for kind in RANKS if (take := generator.produce(kind, 0)).episode is not None
     }
     assert len(lengths) > 2
 
 
 def test_a_kind_that_cannot_be_made_is_given_up_with_reasons() -> None:
     env = Rail()
-    studio = Studio(env, lambda env, rng: RailExpert(), tries=3)
-    studio.typical()
+    generator = EpisodeGenerator(env, lambda env, rng: RailExpert(), tries=3)
+    generator.typical()
     env.solved = True
-    take = studio.produce("random", 0)
+    take = generator.produce("random", 0)
     assert take.episode is None
     assert len(take.refusals) == 3
     assert all("succeeded" in reason for reason in take.refusals)
@@ -332,22 +332,22 @@ def test_an_expert_that_never_succeeds_is_an_error() -> None:
             return np.zeros(4, np.float32)
 
     with pytest.raises(RuntimeError, match="robosuite/Rail solves it 0 of 6 times"):
-        Studio(Rail(), lambda env, rng: Lazy()).produce("success", 0)
+        EpisodeGenerator(Rail(), lambda env, rng: Lazy()).produce("success", 0)
     with pytest.raises(ValueError, match="valid kinds: success"):
-        a_studio().produce("perfect", 0)
+        a_generator().produce("perfect", 0)
 
 
 def test_the_stage_films_every_other_step_and_the_last() -> None:
     env = Rail()
-    stage = Stage(env, frame_every=2, max_steps=10)
-    stage.reset(0)
+    rollout = Rollout(env, frame_every=2, max_steps=10)
+    rollout.reset(0)
     for _ in range(5):
-        stage.step(np.array([1, 0, 0, -1]), 0.5)
-    episode = stage.episode("robosuite/Rail", "random", 0, "")
+        rollout.step(np.array([1, 0, 0, -1]), 0.5)
+    episode = rollout.episode("robosuite/Rail", "random", 0, "")
     assert len(episode.frames) == env.rendered == 4
     np.testing.assert_allclose(episode.clock, [0, 1, 2, 2.5])
-    stage.reset(0, film=False)
-    stage.step(np.zeros(4), 1.0)
+    rollout.reset(0, film=False)
+    rollout.step(np.zeros(4), 1.0)
     assert env.rendered == 4
 
 
@@ -379,22 +379,22 @@ def test_refusal_of_what_breaks_its_promise() -> None:
 def test_labels_of_a_success_follow_the_way_made() -> None:
     """On a rail at constant full speed, the share of the clock is the share of the way."""
     env = Rail()
-    stage = Stage(env, frame_every=1, max_steps=100)
-    stage.reset(3)
-    while not stage.success:
-        stage.step(RailExpert().action(stage.obs), 1.0)
-    episode = stage.episode("robosuite/Rail", "success", 3, "")
+    rollout = Rollout(env, frame_every=1, max_steps=100)
+    rollout.reset(3)
+    while not rollout.success:
+        rollout.step(RailExpert().action(rollout.obs), 1.0)
+    episode = rollout.episode("robosuite/Rail", "success", 3, "")
     way = 1 - (env.first - 0.012 * np.arange(len(episode.frames))) / env.first
     np.testing.assert_allclose(progress_labels(episode.clock, episode.success), way / way[-1], atol=1e-5)
 
 
 def test_no_policy_of_an_unseen_task_acts_in_a_training_world() -> None:
-    named = {f"{name}-v3" for names in studio_module._OTHERS.values() for name in names}
+    named = {f"{name}-v3" for names in generator_module._OTHERS.values() for name in names}
     assert named <= {task.name for task in list_tasks() if task.split != "unseen"}
-    studio = a_studio()
-    studio._task = get_task("metaworld/door-open-v3")
+    generator = a_generator()
+    generator._task = get_task("metaworld/door-open-v3")
     rng = np.random.default_rng(0)
-    assert all(studio._other("undone", rng, 0) is None for _ in range(10)), "door-close is unseen"
-    drawn = {other[0] for _ in range(300) if (other := studio._other("other_task", rng, 7))}
+    assert all(generator._other("undone", rng, 0) is None for _ in range(10)), "door-close is unseen"
+    drawn = {other[0] for _ in range(300) if (other := generator._other("other_task", rng, 7))}
     assert len(drawn) > 15
     assert not drawn & {task.name for task in list_tasks(split="unseen")}
