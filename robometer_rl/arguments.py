@@ -29,8 +29,9 @@ def read_arguments(
         The options, checked by the dataclass.
 
     Raises:
-        InputError: A value is outside its range.
-        SystemExit: An option is unknown or of a wrong type (status 2), or help was asked for (status 0).
+        InputError: A value is outside its range, and tyro does not report it itself.
+        SystemExit: An option is unknown, of a wrong type or outside its range (status 2), or help was asked
+            for (status 0).
     """
     with checking_input():
         return tyro.cli(config, prog=f"robometer-rl {command}", args=argv, description=description)
