@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from robometer_rl.envs.tasks import get_task
 from robometer_rl.scoring.shaping import Mode
 
-from ..common.parsing import parse_json, refuse_numbers_as_text
+from ..common.parsing import check_key, parse_json, refuse_numbers_as_text
 from ..common.seeds import EVALUATION, MAX_ENVS, MAX_SEED
 
 __all__ = [
@@ -189,12 +189,7 @@ def config_from_dict(values: Mapping[str, Any]) -> RunConfig:
     """
     known = [field.name for field in fields(RunConfig)]
     for key in values:
-        if key not in known:
-            from difflib import get_close_matches
-
-            close = get_close_matches(str(key), known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ValueError(f"unknown key {key!r}; choose from {', '.join(known)}{hint}")
+        check_key(key, known)
     return RunConfig(**values)
 
 

@@ -114,25 +114,25 @@ def _warn_if_judged_twice(config: RunConfig) -> None:
         )
 
 
-def _begin(command: TrainCommand, folder: RunFolder) -> tuple[BaseAlgorithm, Journal]:
-    """Makes a new agent, or takes the one of the last checkpoint."""
+def _begin(command: TrainCommand, folder: RunFolder, weights: str) -> tuple[BaseAlgorithm, Journal]:
+    """Makes a new agent, or takes the one of the last checkpoint, which had the same reward weights."""
     config = command.run
     make_envs = partial(training_envs, config, record=command.record)
     loaded = load_checkpoint(folder.checkpoint, config, make_envs, command.device)
     if loaded is None:
         with checking_input():
-            return make_learner(config, make_envs(), command.device), Journal(weights=_weights(config))
+            return make_learner(config, make_envs(), command.device), Journal(weights=weights)
     agent, state = loaded
-    before, now = state.get("weights", ""), _weights(config)
-    if before != now:
+    before = state.get("weights", "")
+    if before != weights:
         raise InputError(
             f"{folder.path} was begun with other weights of the reward model {config.reward_model!r} "
-            f"({before or 'unknown'}, now {now}): remove the folder to begin again"
+            f"({before or 'unknown'}, now {weights}): remove the folder to begin again"
         )
     # Seeds the environments too, row by row: they go on from start states that no earlier session began with.
     agent.set_random_seed(training_seed(config.seed, int(state["sessions"])))
     print(f"going on from {agent.num_timesteps * config.action_repeat} environment steps", flush=True)
-    return agent, Journal(state["rows"], state["wall_s"], state["sessions"], state["best"], now)
+    return agent, Journal(state["rows"], state["wall_s"], state["sessions"], state["best"], weights)
 
 
 def train(command: TrainCommand) -> Result | None:
@@ -159,13 +159,13 @@ def train(command: TrainCommand) -> Result | None:
     # Everything is checked before the folder is made: what never began leaves no run behind.
     with checking_input():
         _warn_if_judged_twice(config)
-        _weights(config)
+        weights = _weights(config)
         env = evaluation_env(config)
         if not folder.config.exists():
             write_json(folder.config, asdict(config))
     stop = StopRequest()
     with stop.listening():
-        agent, journal = _begin(command, folder)
+        agent, journal = _begin(command, folder, weights)
         _log(agent, command, folder)
         callback = TrainingCallback(
             config, folder, env, journal, stop, lambda: _threshold(env), command.checkpoint_every

@@ -23,6 +23,7 @@ from rich.console import Console
 from robometer_rl.arguments import read_arguments
 from robometer_rl.errors import InputError, checking_input
 
+from ..common.files import write_whole
 from ..common.progress import progress
 from ..episodes import RANKS, episode_path, list_episodes, read_frame_kind, write_episode
 
@@ -374,9 +375,8 @@ def _write_manifest(config: CollectConfig, failed: Sequence[CollectReport]) -> N
         for file in list_episodes(config.out)
     )
     manifest = {"runs": runs, "made": dict(made), "not_made": sorted(kept + now, key=_key)}
-    part = config.out / ".manifest.json.part"
-    part.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(part, config.out / "manifest.json")
+    text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+    write_whole(config.out / "manifest.json", text.encode())
 
 
 def _key(entry: dict[str, Any]) -> tuple[str, str, int]:

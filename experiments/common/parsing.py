@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import yaml
 
-__all__ = ["parse_json", "parse_yaml", "refuse_numbers_as_text"]
+__all__ = ["check_key", "parse_json", "parse_yaml", "refuse_numbers_as_text"]
 
 _TAG = "tag:yaml.org,2002:"
 _PLAIN_SCALARS = (
@@ -115,6 +116,23 @@ def parse_json(text: str) -> Any:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     return value
+
+
+def check_key(key: Any, valid: Sequence[str]) -> None:
+    """Refuses a key that does not exist.
+
+    Args:
+        key: What stands in the file.
+        valid: The keys that exist.
+
+    Raises:
+        ValueError: It is none of them; the message lists them and names the nearest.
+    """
+    if key in valid:
+        return
+    close = get_close_matches(str(key), valid, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ValueError(f"unknown key {key!r}; choose from {', '.join(valid)}{hint}")
 
 
 def refuse_numbers_as_text(values: Mapping[str, Any]) -> None:

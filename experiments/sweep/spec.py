@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 from robometer_rl.envs.tasks import TASKS
 
 from ..agent.run import RunConfig, config_from_dict
-from ..common.parsing import parse_yaml
+from ..common.parsing import check_key, parse_yaml
 
 __all__ = ["Sweep", "find_sweep", "read_sweep"]
 
@@ -95,8 +95,9 @@ def _name(values: Mapping[str, Any], file: Path) -> str:
 
 def _runs(values: Mapping[str, Any]) -> list[RunConfig]:
     """All runs, each once, seeds slowest."""
-    valid = [*_DEFAULTS, *_OWN_KEYS]
-    base = {key: value for key, value in values.items() if _known(key, valid) and key not in _OWN_KEYS}
+    for key in values:
+        check_key(key, [*_DEFAULTS, *_OWN_KEYS])
+    base = {key: value for key, value in values.items() if key not in _OWN_KEYS}
     layers = [{}, *_layers(values, "include")]
     runs = [config for layer in layers for config in _product({**base, **layer})]
     for layer in _layers(values, "exclude"):
@@ -110,14 +111,6 @@ def _runs(values: Mapping[str, Any]) -> list[RunConfig]:
     return sorted(dict.fromkeys(runs), key=lambda config: first.index(config.seed))
 
 
-def _known(key: Any, valid: Sequence[str]) -> bool:
-    if key in valid:
-        return True
-    close = get_close_matches(str(key), valid, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"unknown key {key!r}; choose from {', '.join(valid)}{hint}")
-
-
 def _layers(values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     """The mappings below `include` or `exclude`."""
     layers = values.get(key, [])
@@ -125,7 +118,7 @@ def _layers(values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
         raise ValueError(f"{key} should be a list of mappings, such as `- {{reward: dense, seed: 0}}`")
     for layer in layers:
         for name in layer:
-            _known(name, list(_DEFAULTS))
+            check_key(name, list(_DEFAULTS))
     return layers
 
 

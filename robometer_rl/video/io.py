@@ -214,8 +214,9 @@ def _collect(source: Source, path: Path, fps: float | None) -> Video:
         raise ValueError(f"{path} holds no frames")
     duration = source.duration(before[1], before[0] + 1)
     if sparse:
-        serve(before[1] + (gap or 0.0) if duration is None else duration)
-        if not kept or kept[-1][0] != before[0]:
+        assert duration is not None  # a source that knows its gaps has a frame rate
+        serve(duration)
+        if kept[-1][0] != before[0]:
             kept.append(before)
     times = _shown_at([time for _, time, _ in kept], [number for number, _, _ in kept], fps)
     return Video(
