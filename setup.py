@@ -16,6 +16,7 @@ from setuptools import setup
 setup(
     packages=[
         "robometer_rl",
+        "robometer_rl.datasets",
         "robometer_rl.scoring",
         "robometer_rl.subenvs",
         "robometer_rl.video",

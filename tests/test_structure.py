@@ -29,6 +29,8 @@ DIRECTIONS: dict[str, dict[str, set[str]]] = {
         "scoring": {"frames", "frame_checks", "errors"},
         # A dead picture is told alike in an environment and in a video.
         "video": {"arguments", "frame_checks", "errors"},
+        # Its readers take videos too; a recorder takes frames as the wrappers do.
+        "datasets": {"video", "arguments", "frames", "frame_checks", "errors"},
         "frames": {"errors"},
         "frame_checks": set(),
         "arguments": {"errors"},

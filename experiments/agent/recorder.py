@@ -85,8 +85,6 @@ class Record(gym.Wrapper[Any, Any, Any, Any]):
             frames=np.stack(self._frames),
             success=success.astype(np.bool_),
             quality=quality.astype(np.float32),
-            # An agent has no plan whose time could be told.
-            clock=np.zeros(len(self._frames), dtype=np.float32),
             frame_every=self._frame_every,
             detail="an agent that was learning",
         )

@@ -248,13 +248,14 @@ def refusal(episode: Episode) -> str | None:
         The reason, or None if it is fine.
     """
     if RANKS[episode.kind] == RANKS["success"]:
-        if not episode.success.any():
+        if not episode.known_success.any():
             return f"never succeeded ({episode.detail})"
-        if episode.success[0]:
+        if episode.known_success[0]:
             return "had succeeded before it began"
-        return None if episode.success[-1] else f"lost its success ({episode.detail})"
-    if episode.success.any():
+        return None if episode.known_success[-1] else f"lost its success ({episode.detail})"
+    if episode.known_success.any():
         return f"succeeded ({episode.detail})"
+    assert episode.quality is not None  # the rollout's own
     end, peak = float(episode.quality[-1]), float(episode.quality.max())
     if episode.kind == "undone" and end > max(0.15, 0.5 * peak):
         return f"ended at quality {end:.2f} after {peak:.2f} ({episode.detail})"

@@ -22,7 +22,7 @@ def load_validation(root: Path, tasks: Sequence[str], per_kind: int) -> dict[str
         ValueError: a task has no successes there, or no failures.
     """
     found = load_by_task(root, tasks, per_kind)
-    lacking = [task for task, rows in found.items() if len({bool(e.success.any()) for e in rows}) < 2]
+    lacking = [task for task, rows in found.items() if len({bool(e.known_success.any()) for e in rows}) < 2]
     if lacking:
         raise ValueError(
             f"{root} needs successes and failures of every task, it lacks one of the two for "
@@ -71,6 +71,6 @@ def calibrate(
     peaks = [
         float(EncodedVideo(model, episode.frames).score(texts[episode.task].sentences[0]).success.max())
         for episode in episodes
-        if not episode.success.any()
+        if not episode.known_success.any()
     ]
     return threshold_at_fpr(peaks, rate) if peaks else None

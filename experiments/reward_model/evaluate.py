@@ -21,7 +21,7 @@ from robometer_rl.rewards import RewardModel, Scores, load_reward_model
 from ..common.files import write_json
 from ..common.progress import tracked
 from ..episodes import AIMLESS, Episode, list_episodes, read_episode
-from .labels import BY_CHANCE, episode_rank, progress_labels
+from .labels import BY_CHANCE, episode_rank, success_progress
 from .metrics import average_precision, pearson_r, roc_auc, tier_tau
 
 __all__ = ["KEYS", "EvaluateConfig", "evaluate", "evaluate_task", "main"]
@@ -145,14 +145,21 @@ def _known(values: Sequence[float], reduce: Callable[[Any], Any] = np.mean) -> f
 def _success_measures(scored: Sequence[Scored], threshold: float) -> dict[str, float]:
     peaks = {True: [], False: []}  # type: dict[bool, list[float]]
     for item in scored:
-        peaks[bool(item.episode.success.any())].append(float(item.scores.success.max()))
-    frames = np.concatenate([item.episode.success for item in scored])
+        peaks[bool(item.episode.known_success.any())].append(float(item.scores.success.max()))
+    frames = np.concatenate([item.episode.known_success for item in scored])
     return {
         "success_auc": roc_auc(peaks[True], peaks[False]),
         "success_auprc": average_precision(frames, np.concatenate([item.scores.success for item in scored])),
         "success_fpr": float(np.mean(np.array(peaks[False]) >= threshold)),
         "success_tpr": float(np.mean(np.array(peaks[True]) >= threshold)),
     }
+
+
+def _lies_as_it_lay(episode: Episode) -> bool:
+    """Whether the object is known to end where it began; aimless motion is taken to leave it there."""
+    if episode.quality is None or np.isnan(episode.quality[-1]):
+        return episode.kind in AIMLESS and not episode.known_success.any()
+    return bool(episode.quality[-1] <= BY_CHANCE)
 
 
 def _idle_measures(scored: Sequence[Scored]) -> dict[str, float]:
@@ -165,7 +172,7 @@ def _idle_measures(scored: Sequence[Scored]) -> dict[str, float]:
             [
                 float(item.scores.progress[-1])
                 for item in scored
-                if item.episode.kind in names and item.episode.quality[-1] <= BY_CHANCE
+                if item.episode.kind in names and _lies_as_it_lay(item.episode)
             ]
         )
         for key, names in kinds.items()
@@ -182,10 +189,10 @@ def _order_measures(scored: Sequence[Scored], sentence: str, rng: np.random.Gene
         progress = item.video.score(sentence, stall).progress
         drifts.append(float(np.abs(progress[cut:] - progress[cut]).max()))
         stills.append(float(item.video.score(sentence, np.zeros(_STILL, dtype=np.int64)).progress.max()))
-        if item.episode.success.any():
-            first = int(np.argmax(item.episode.success))
+        if item.episode.known_success.any():
+            first = int(np.argmax(item.episode.known_success))
             order = np.concatenate([np.arange(first + 1), np.arange(first - 1, -1, -1)])
-            labels = progress_labels(item.episode.clock, item.episode.success)[order]
+            labels = success_progress(item.episode)[order]
             rewinds.append(pearson_r(item.video.score(sentence, order).progress, labels))
     return {
         "stall_drift": _known(drifts),
@@ -225,7 +232,7 @@ def _preference_measures(
     better, worse = np.nonzero(rank[:, None] > rank[None, :])
     drawn = rng.choice(len(better), size=min(pairs, len(better)), replace=False)
     quality = [scored[better[i]].video.prefer(scored[worse[i]].video, sentence) > 0.5 for i in drawn]
-    successes = [item for item in scored if item.episode.success.any()]
+    successes = [item for item in scored if item.episode.known_success.any()]
     task = [item.video.prefer(other, sentence) > 0.5 for item in successes for other in foreign]
     return {"preference_quality": _known(quality), "preference_task": _known(task)}
 
@@ -258,7 +265,7 @@ def evaluate_task(
     for episode in episodes:
         video = EncodedVideo(model, episode.frames)
         scored.append(Scored(episode, video, video.score(sentence)))
-    successes = [item for item in scored if item.episode.success.any()]
+    successes = [item for item in scored if item.episode.known_success.any()]
     if not successes or len(successes) == len(scored):
         raise ValueError(
             f"{task} needs held-out successes and failures, got {len(successes)} of {len(scored)}"
@@ -266,10 +273,7 @@ def evaluate_task(
     ranked = [item for item in scored if item.episode.kind in TIERS]
     return {
         "voc": _known(
-            [
-                pearson_r(item.scores.progress, progress_labels(item.episode.clock, item.episode.success))
-                for item in successes
-            ]
+            [pearson_r(item.scores.progress, success_progress(item.episode)) for item in successes]
         ),
         "kendall_tau": tier_tau(
             [TIERS[item.episode.kind] for item in ranked],
@@ -323,7 +327,9 @@ def load_what_is_there(
     """
     there = [task for task in tasks if list_episodes(root, task)]
     found = load_by_task(root, there, per_kind)
-    data = {task: rows for task, rows in found.items() if len({bool(e.success.any()) for e in rows}) == 2}
+    data = {
+        task: rows for task, rows in found.items() if len({bool(e.known_success.any()) for e in rows}) == 2
+    }
     if not data:
         raise ValueError(
             f"{root} has successes and failures of none of {', '.join(tasks)}: "
@@ -359,7 +365,7 @@ def evaluate(
         others = [t for t in tasks if t != task and task not in get_task(t).also_shows]
         foreign = []
         for other in rng.choice(others, size=min(4, len(others)), replace=False):
-            successes = [episode for episode in data[str(other)] if episode.success.any()]
+            successes = [episode for episode in data[str(other)] if episode.known_success.any()]
             if successes:
                 foreign.append(successes[rng.integers(len(successes))])
         table[task] = evaluate_task(model, task, data[task], foreign, tasks, rng, heldout)

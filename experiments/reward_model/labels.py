@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from robometer_rl.rewards.training.sampling import TaskText, TrainingEpisode
 
-from ..episodes import AIMLESS, RANKS, UNMOVED, Episode
+from ..episodes import AIMLESS, FAILURE, RANKS, UNMOVED, Episode
 
 __all__ = [
     "BY_CHANCE",
@@ -28,6 +28,7 @@ __all__ = [
     "object_moved",
     "progress_labels",
     "quality_scale",
+    "success_progress",
     "to_training_episode",
 ]
 
@@ -78,6 +79,22 @@ def progress_labels(clock: ArrayLike, success: ArrayLike) -> NDArray[np.float32]
     return labels
 
 
+def success_progress(episode: Episode) -> NDArray[np.float32]:
+    """Progress of a success: as it was given, else by its clock, else at an even pace.
+
+    Args:
+        episode: The recording; its success is known.
+
+    Returns:
+        float32 ``(T,)`` in [0, 1], NaN without a label, see `progress_labels`; all NaN without any success.
+    """
+    done = episode.known_success
+    if episode.progress is not None and done.any():
+        return np.where(done, np.float32(1.0), episode.progress)
+    clock = np.arange(len(done)) if episode.clock is None else episode.clock
+    return progress_labels(clock, done)
+
+
 def object_moved(task: str) -> float:
     """The quality above which a part of the task has been done, which a hand beside the object has not.
 
@@ -107,6 +124,8 @@ def first_moved(quality: ArrayLike, threshold: float = UNMOVED) -> int | None:
 def episode_rank(episode: Episode) -> int:
     """How good the end of an episode is; an agent's ranks as the scripted kind that ends alike.
 
+    A failure of which nothing more is known ranks last: beside others it is no better for anything.
+
     Args:
         episode: The recording.
 
@@ -115,9 +134,12 @@ def episode_rank(episode: Episode) -> int:
     """
     if episode.kind in RANKS:
         return RANKS[episode.kind]
-    if episode.success[-1]:
+    if episode.known_success[-1]:
         return RANKS["success"]
-    end = float(episode.quality[-1])
+    if episode.kind == FAILURE:
+        return RANKS["random"]
+    # An end of which nothing is known counts as the worst: any other would be preferred for no reason.
+    end = 0.0 if episode.quality is None else float(np.nan_to_num(episode.quality[-1], nan=0.0))
     least = object_moved(episode.task)
     return RANKS["near_miss"] if end > _NEARLY else RANKS["stalled"] if end > least else RANKS["random"]
 
@@ -157,11 +179,11 @@ def quality_scale(episodes: Iterable[Episode]) -> QualityScale:
     """
     quality, progress = [np.zeros(0, np.float32)], [np.zeros(0, np.float32)]
     for episode in episodes:
-        if episode.kind in ("success", "noisy_success"):
-            first = int(np.argmax(episode.success))
+        if episode.kind in ("success", "noisy_success") and episode.quality is not None:
+            first = int(np.argmax(episode.known_success))
             known = episode.quality[:first] > UNMOVED
             quality.append(episode.quality[:first][known])
-            progress.append(progress_labels(episode.clock, episode.success)[:first][known])
+            progress.append(success_progress(episode)[:first][known])
     qualities, labels = np.concatenate(quality), np.concatenate(progress)
     steps = np.minimum((qualities * _BINS).astype(int), _BINS - 1)
     rows = []
@@ -216,10 +238,10 @@ def to_training_episode(
     Returns:
         The episode with its labels.
     """
-    success = episode.success.astype(np.float32)
-    if episode.success.any() and episode.kind != "agent":
-        progress = progress_labels(episode.clock, episode.success)
-        first = int(np.argmax(episode.success))
+    success = episode.known_success.astype(np.float32)
+    if episode.known_success.any() and episode.kind != "agent":
+        progress = success_progress(episode)
+        first = int(np.argmax(episode.known_success))
         nearly = np.flatnonzero(progress[:first] >= negative_below)
         success[nearly] = np.nan
     else:
@@ -238,19 +260,24 @@ def _progress_of_failure(episode: Episode, scale: QualityScale) -> NDArray[np.fl
     which agents find and stay with, and a network that never saw a mime reads the hand for the object. The
     way to the object may be an expert's: no label.
     """
-    moved = episode.quality > object_moved(episode.task)
-    idle = ~moved
+    unknown = np.full(len(episode.frames), np.nan, dtype=np.float32)
+    quality = unknown if episode.quality is None else episode.quality
+    moved = quality > object_moved(episode.task)
+    # Where the object is not known to lie as it lay, nothing is said; aimless motion has done nothing anyhow.
+    idle = ~moved if episode.kind in AIMLESS else quality <= object_moved(episode.task)
     if episode.kind == "mime":
-        idle &= episode.clock > 0.0
+        idle &= False if episode.clock is None else episode.clock > 0.0
     elif episode.kind == "agent":
         idle &= np.logical_or.accumulate(moved) | ~moved.any()
     elif episode.kind not in AIMLESS:
         idle[:] = False
     # At the first frame nothing has been done yet.
     idle[0] |= not moved[0]
-    progress = np.where(moved, scale(episode.quality), np.float32(np.nan))
+    progress = np.where(moved, scale(quality), unknown)
     progress[idle] = 0.0
-    progress[episode.success] = 1.0
+    if episode.progress is not None:
+        progress = episode.progress.copy()
+    progress[episode.known_success] = 1.0
     return progress.astype(np.float32)
 
 
@@ -260,25 +287,29 @@ def _inverse_labels(episode: Episode) -> tuple[NDArray[np.float32] | None, NDArr
     A success: progress 0 where it left the object, 1 once that is back. What gave up on the way: only whether
     the object is back, since it does not begin where the inverse task does.
     """
-    if not episode.success.any():
-        return _backwards_from_half_way(episode) if episode.kind in ("near_miss", "stalled") else (None, None)
-    moved = first_moved(episode.quality)
-    first = int(np.argmax(episode.success))
-    span = episode.clock[first] - episode.clock[moved] if moved is not None else 0.0
+    done, quality, clock = episode.known_success, episode.quality, episode.clock
+    if quality is None or clock is None:
+        return None, None
+    if not done.any():
+        half_way = episode.kind in ("near_miss", "stalled")
+        return _backwards_from_half_way(quality) if half_way else (None, None)
+    moved = first_moved(quality)
+    first = int(np.argmax(done))
+    span = clock[first] - clock[moved] if moved is not None else 0.0
     if moved is None or span <= 0:
         return None, None
-    progress = np.clip((episode.clock[first] - episode.clock) / span, 0.0, 1.0).astype(np.float32)
-    progress[first:] = np.where(episode.success[first:], 0.0, np.nan)
+    progress = np.clip((clock[first] - clock) / span, 0.0, 1.0).astype(np.float32)
+    progress[first:] = np.where(done[first:], 0.0, np.nan)
     success = np.where(np.isnan(progress), np.nan, progress >= 1.0).astype(np.float32)
     return progress, success
 
 
 def _backwards_from_half_way(
-    episode: Episode,
+    quality: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
     """No progress; done once the object is back; nothing at all where there was little to take back."""
-    if episode.quality[-1] < 2 * BY_CHANCE:
+    if not quality[-1] >= 2 * BY_CHANCE:
         return None, None
-    back, away = episode.quality <= UNMOVED, episode.quality > BY_CHANCE
+    back, away = quality <= UNMOVED, quality > BY_CHANCE
     success = np.where(back, 1.0, np.where(away, 0.0, np.nan)).astype(np.float32)
     return np.full_like(success, np.nan), success

@@ -15,7 +15,7 @@ from robometer_rl.rewards.training.sampling import TaskText
 
 from ..episodes import Episode, list_episodes, read_outcome
 from .evaluate import EncodedVideo
-from .labels import progress_labels
+from .labels import success_progress
 from .metrics import pearson_r, roc_auc
 
 __all__ = ["GOOD", "EpisodeScore", "hold_aside", "measures", "score_episodes", "verdict"]
@@ -85,8 +85,8 @@ def score_episodes(
     rows = []
     for episode in episodes:
         scores = EncodedVideo(model, episode.frames).score(texts[episode.task].sentences[0])
-        succeeded = bool(episode.success.any())
-        labels = progress_labels(episode.clock, episode.success)
+        succeeded = bool(episode.known_success.any())
+        labels = success_progress(episode)
         voc = pearson_r(scores.progress, labels) if succeeded else math.nan
         rows.append(EpisodeScore(episode.task, succeeded, voc, float(scores.success.max())))
     return rows

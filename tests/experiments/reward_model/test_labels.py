@@ -14,6 +14,7 @@ from robometer_rl.experiments.reward_model.labels import (
     BY_HAND,
     UNKNOWN_SCALE,
     QualityScale,
+    episode_rank,
     first_moved,
     label_all,
     progress_labels,
@@ -164,3 +165,60 @@ def test_first_moved() -> None:
     assert first_moved([0, 0.04, 0.05, 0.06, 0.0]) == 3
     assert first_moved([0, 0.01]) is None
     assert first_moved([0, 0.2, 0.4], threshold=0.3) == 2
+
+
+def _bare(kind: str, success: list[bool], **known: object) -> Episode:
+    """An episode of which no more is known than is given."""
+    frames = np.zeros((len(success), 8, 8, 3), np.uint8)
+    return Episode("mylab/press-bell", kind, 0, frames, np.array(success), **known)  # type: ignore[arg-type]
+
+
+def _labels(episode: Episode) -> tuple[list[float], list[float]]:
+    labelled = to_training_episode(episode, 1.0, has_inverse=True)
+    return labelled.progress.tolist(), labelled.success.tolist()
+
+
+def test_a_success_without_a_clock_goes_at_an_even_pace() -> None:
+    progress, success = _labels(_bare("success", [False] * 4 + [True] * 2))
+    assert progress == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
+    assert success == [0, 0, 0, 0, 1, 1]
+
+
+def test_given_progress_goes_before_the_clock() -> None:
+    given = np.array([0, 0.1, np.nan, 0.5, 0.9, 0.9], np.float32)
+    progress, _ = _labels(_bare("success", [False] * 4 + [True] * 2, progress=given))
+    assert progress == pytest.approx([0, 0.1, float("nan"), 0.5, 1.0, 1.0], nan_ok=True)
+    progress, success = _labels(_bare("failure", [False] * 6, progress=given))
+    assert progress == pytest.approx(given.tolist(), nan_ok=True)
+    assert success == [0] * 6
+
+
+def test_a_failure_of_which_nothing_is_known_has_no_progress_label_after_its_first_frame() -> None:
+    progress, success = _labels(_bare("failure", [False] * 3))
+    assert progress == pytest.approx([0.0, float("nan"), float("nan")], nan_ok=True)
+    assert success == [0, 0, 0]
+    assert episode_rank(_bare("failure", [False] * 3)) < episode_rank(_bare("success", [False, True]))
+
+
+def test_aimless_motion_has_made_no_progress_though_its_quality_is_unknown() -> None:
+    assert _labels(_bare("random", [False] * 3))[0] == [0.0, 0.0, 0.0]
+
+
+def test_an_agent_of_unknown_quality_is_told_by_its_success_alone() -> None:
+    progress, success = _labels(_bare("agent", [False, False, True, False]))
+    assert progress == pytest.approx([0.0, float("nan"), 1.0, float("nan")], nan_ok=True)
+    assert success == [0, 0, 1, 0]
+    assert episode_rank(_bare("agent", [False, True])) == 5
+    assert episode_rank(_bare("agent", [True, False])) == 1
+
+
+def test_a_frame_of_unknown_quality_is_no_frame_without_progress() -> None:
+    quality = np.array([0.0, np.nan, 0.0, 0.0], np.float32)
+    progress, _ = _labels(_bare("agent", [False] * 4, quality=quality))
+    assert progress == pytest.approx([0.0, float("nan"), 0.0, 0.0], nan_ok=True)
+
+
+def test_an_unlabelled_episode_is_not_trained_on() -> None:
+    episode = Episode("mylab/press-bell", "unlabelled", 0, np.zeros((3, 8, 8, 3), np.uint8), None)
+    with pytest.raises(ValueError, match="label-demos"):
+        _labels(episode)

@@ -9,12 +9,13 @@ import h5py
 import numpy as np
 import pytest
 
-from robometer_rl.experiments.episodes import (
+from robometer_rl.datasets.episodes import (
     RANKS,
     Episode,
     episode_path,
     list_episodes,
     read_episode,
+    read_outcome,
     write_episode,
 )
 
@@ -101,13 +102,15 @@ def test_a_cut_off_file_is_named(tmp_path: Path) -> None:
         ({"frames": np.zeros((20, 0, 8, 3), np.uint8)}, r"frames should be .*got uint8 \(20, 0, 8, 3\)"),
         ({"frames": [[0]]}, "frames should be .*got list"),
         ({"clock": np.zeros(19, np.float32)}, r"clock should be float32 \(20,\)"),
-        ({"clock": None}, "clock should be float32 .*got NoneType"),
         ({"success": np.zeros(20, np.int64)}, "success should be bool"),
         ({"success": [False] * 20}, r"success should be bool \(20,\), got list"),
         ({"quality": 5}, r"quality should be float32 \(20,\), got int"),
-        ({"quality": np.full(20, 5, np.float32)}, r"quality of .* should be from 0 to 1, got 5"),
-        ({"quality": np.full(20, -0.5, np.float32)}, r"quality of .* should be from 0 to 1, got -0.5"),
-        ({"quality": np.full(20, np.nan, np.float32)}, "finite"),
+        (
+            {"quality": np.full(20, 5, np.float32)},
+            r"quality of .* should be from 0 to 1, or NaN where unknown, got 5",
+        ),
+        ({"quality": np.full(20, -0.5, np.float32)}, r"quality of .* should be from 0 to 1, .*, got -0.5"),
+        ({"quality": np.full(20, np.inf, np.float32)}, "quality .* from 0 to 1.* got inf"),
         ({"clock": np.full(20, np.inf, np.float32)}, "finite"),
     ],
 )
@@ -218,3 +221,57 @@ def test_ranks_order_the_kinds() -> None:
     order = ["success", "near_miss", "stalled", "undone", "random"]
     assert [RANKS[kind] for kind in order] == [5, 4, 3, 2, 1]
     assert episode_path(Path("d"), "a/b", "random", 100007) == Path("d/a/b/random-100007.h5")
+
+
+def test_what_is_unknown_stays_unknown_on_the_disk(tmp_path: Path) -> None:
+    known = an_episode()
+    episode = Episode(known.task, "failure", 0, known.frames, np.zeros(20, np.bool_))
+    with h5py.File(write_episode(tmp_path, episode)) as file:
+        assert set(file) == {"frames", "success"}
+    again = read_episode(episode_path(tmp_path, known.task, "failure", 0))
+    assert (again.quality, again.clock, again.progress) == (None, None, None)
+    assert not again.known_success.any()
+
+
+def test_progress_of_some_frames_survives_the_disk(tmp_path: Path) -> None:
+    progress = np.full(20, np.nan, np.float32)
+    progress[[0, 10]] = 0.0, 0.5
+    episode = replace(an_episode(), progress=progress)
+    np.testing.assert_array_equal(read_episode(write_episode(tmp_path, episode)).progress, progress)
+
+
+def test_an_unlabelled_episode_tells_no_success(tmp_path: Path) -> None:
+    known = an_episode()
+    episode = Episode(known.task, "unlabelled", 0, known.frames, None)
+    path = write_episode(tmp_path, episode)
+    assert read_episode(path).success is None
+    with pytest.raises(ValueError, match="nobody has said whether it succeeds"):
+        read_episode(path).known_success  # noqa: B018
+    with pytest.raises(ValueError, match="unlabelled"):
+        read_outcome(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"success": None}, "go together"),
+        ({"kind": "unlabelled"}, "go together"),
+        ({"kind": "failure"}, "succeeds nowhere, got success at frame 16"),
+        (
+            {"progress": np.full(20, 1.5, np.float32)},
+            "progress .* from 0 to 1, or NaN where unknown, got 1.5",
+        ),
+        ({"progress": np.zeros(20)}, "progress should be float32"),
+        ({"clock": np.full(20, np.nan, np.float32)}, "clock .* finite; None says that it is unknown"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(an_episode(), **changed)  # type: ignore[arg-type]
+
+
+def test_experiments_import_episodes_under_their_old_name() -> None:
+    from robometer_rl.experiments import episodes
+
+    assert episodes.Episode is Episode
+    assert episodes.read_episode is read_episode
