@@ -7,12 +7,22 @@ A wrapper knows these types and nothing else about a model. Only code inside
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ANY_WORLD", "FrameResizer", "RewardModel", "RewardStream", "Scores", "UnreadTaskWarning"]
+__all__ = [
+    "ANY_WORLD",
+    "FrameResizer",
+    "RewardModel",
+    "RewardStream",
+    "Scores",
+    "TaskThreshold",
+    "ThresholdsPerTask",
+    "UnreadTaskWarning",
+]
 
 ANY_WORLD = "*"
 """Entry of `RewardModel.trained_worlds` by which a general model says that no world is foreign to it."""
@@ -104,5 +114,48 @@ class FrameResizer(Protocol):
 
         Returns:
             uint8 `(T, H', W', 3)` RGB; the frames themselves where they have that size.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class TaskThreshold:
+    """A success threshold that was calibrated for one task, and what it was found from."""
+
+    threshold: float
+    """Success score, in (0, 1], from which a step counts as done."""
+    false_alarm_rate: float
+    """Share of failed episodes that was allowed to reach the threshold, in [0, 1)."""
+    successes: int
+    """Successful episodes that it was found from; without labels, those that look like successes."""
+    failures: int
+    """Failed episodes that it was found from; without labels, those that look like failures."""
+    false_alarms: int
+    """How many of these failures reach the threshold."""
+    labelled: bool
+    """Whether it was known which episodes succeed."""
+    patience: int = 1
+    """Consecutive scores at the threshold that counted as success."""
+    sentences: tuple[str, ...] = ()
+    """Sentences that ask for the task."""
+
+    @property
+    def is_rate_measured(self) -> bool:
+        """Whether there were failures enough that one of them is at most the allowed share."""
+        return self.labelled and self.failures * self.false_alarm_rate >= 1.0 - 1e-9
+
+
+@runtime_checkable
+class ThresholdsPerTask(Protocol):
+    """A reward model with success thresholds for single tasks. Optional beside `RewardModel`."""
+
+    def task_threshold(self, task: str) -> TaskThreshold | None:
+        """The threshold that was calibrated for a task.
+
+        Args:
+            task: A sentence; case and punctuation make no difference.
+
+        Returns:
+            The threshold; None if there is none for this sentence.
         """
         ...

@@ -38,7 +38,8 @@ DIRECTIONS: dict[str, dict[str, set[str]]] = {
     },
     "rewards": {
         "training": {"compact", "protocol"},
-        "compact": {"protocol", "forking"},
+        "compact": {"protocol", "forking", "thresholds"},
+        "thresholds": {"protocol"},
         "protocol": set(),
         "forking": set(),
     },
