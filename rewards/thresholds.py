@@ -1,7 +1,7 @@
 """Success thresholds of single tasks, from the scores of episodes: pure functions of numbers.
 
-An episode counts as detected when its success score reaches the threshold, and its peak is the highest threshold
-that it reaches. A false alarm is a failed episode that is detected.
+An episode is detected when its success score reaches the threshold. Its peak is the highest threshold that it
+reaches. A false alarm is a failed episode that is detected.
 """
 
 from __future__ import annotations
@@ -85,14 +85,14 @@ def success_peak(success: ArrayLike, patience: int = 1) -> float:
 def labelled_threshold(peaks: ArrayLike, done: ArrayLike, false_alarm_rate: float) -> TaskThreshold:
     """The threshold that keeps the most successes while at most a share of the failures reaches it.
 
-    All thresholds between two neighbouring peaks treat the episodes at hand alike. The one in the middle of the
-    gap is taken, measured in logits. A quantile of few failures says little about the failures to come: of ten,
-    the largest is exceeded by one new failure in eleven. The same holds for the smallest of the successes. So
-    the threshold keeps the same distance from both. Logits are used because scores near 0 and 1 are squeezed
-    by the sigmoid.
+    All thresholds between two neighbouring peaks treat the episodes at hand alike. The one in the middle of
+    the gap is taken, measured in logits. A quantile of few failures says little about the failures to come:
+    the largest of ten is exceeded by one new failure in eleven. The same holds for the smallest of the
+    successes. So the threshold keeps the same distance from both. Logits are used because the sigmoid
+    squeezes scores near 0 and 1.
 
     Where no success exceeds the failures, nothing bounds the threshold from above. It then lies just above
-    the failures that the rate excludes, and not below 0.5, where the head itself says that failure is likelier.
+    the failures that the rate excludes, and not below 0.5, where the head itself calls failure likelier.
 
     Args:
         peaks: `(N,)` in [0, 1], see `success_peak`.
@@ -176,8 +176,9 @@ def unlabelled_threshold(peaks: ArrayLike, false_alarm_rate: float) -> TaskThres
     if not mixture.means[0] < 0.0 < mixture.means[1]:
         low, high = (1.0 / (1.0 + math.exp(-mean)) for mean in mixture.means)
         raise NoThresholdError(
-            f"the success scores of the {len(peak)} episodes form two groups, around {low:.3f} and {high:.3f}, "
-            "expected one below 0.5 and one above: without labels they may all be failures, or successes"
+            f"the success scores of the {len(peak)} episodes form two groups, around {low:.3f} and "
+            f"{high:.3f}, expected one below 0.5 and one above: without labels they may all be failures, or "
+            "successes"
         )
     quantile = mixture.means[0] + NormalDist().inv_cdf(1.0 - false_alarm_rate) * mixture.deviations[0]
     upper = values[mixture.boundary(values) :]
@@ -243,7 +244,7 @@ class _Mixture(NamedTuple):
 
 
 def _fit_mixture(values: NDArray[np.float64]) -> _Mixture:
-    """Expectation maximisation from the split of the sorted values with the least squares within the halves."""
+    """Expectation maximisation, from the split of the sorted values with the least variance within."""
     splits = range(1, len(values))
     spread = [values[:k].var() * k + values[k:].var() * (len(values) - k) for k in splits]
     share = np.zeros((2, len(values)))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .scoring.episode_state import RewardConfig
     from .scoring.relabel import Relabelled, relabel
     from .scoring.shaping import ShapingConfig
+    from .scoring.thresholds import UncalibratedTaskWarning
     from .scoring.unseen_world import UnseenWorldWarning
     from .subenvs.share_frames import ShareFrames
     from .subenvs.workers import WorkerDiedError
@@ -42,6 +43,7 @@ __all__ = [
     "Scores",
     "ShapingConfig",
     "ShareFrames",
+    "UncalibratedTaskWarning",
     "UnseenWorldWarning",
     "VecRobometerReward",
     "WorkerDiedError",
@@ -67,6 +69,7 @@ _HOMES = {
     "Scores": "robometer_rl.rewards.protocol",
     "ShapingConfig": "robometer_rl.scoring.shaping",
     "ShareFrames": "robometer_rl.subenvs.share_frames",
+    "UncalibratedTaskWarning": "robometer_rl.scoring.thresholds",
     "UnseenWorldWarning": "robometer_rl.scoring.unseen_world",
     "VecRobometerReward": "robometer_rl.wrappers.sb3",
     "WorkerDiedError": "robometer_rl.subenvs.workers",

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robometer_rl import RobometerReward
-from robometer_rl.rewards.protocol import Scores
+from robometer_rl.rewards.protocol import Scores, TaskThreshold
 
 MODEL = "robometer_test_fakes:FakeRewardModel"
+CALIBRATED = "robometer_test_fakes:FakeCalibratedModel"
 WORLD = "fake/count"
 SENTENCE = "count up"
 ACTION = np.zeros(2, dtype=np.float32)
@@ -197,6 +198,18 @@ class FakeStream:
             np.where(rows, progress, np.nan).astype(np.float32),
             np.where(rows, success, np.nan).astype(np.float32),
         )
+
+
+class FakeCalibratedModel(FakeRewardModel):
+    """Knows a threshold for "count up" (0.95, never reached) and one for "count to 81" (0.5)."""
+
+    def __init__(self, patience: int = 1, **options: Any) -> None:
+        super().__init__(**options)
+        self.patience = patience
+
+    def task_threshold(self, task: str) -> TaskThreshold | None:
+        found = {"count up": 0.95, "count to 81": 0.5}.get(task.lower().strip("."))
+        return None if found is None else TaskThreshold(found, 0.02, 10, 60, 0, True, self.patience, (task,))
 
 
 gym.register(id="RobometerTest/Count-v0", entry_point="robometer_test_fakes:FakeEnv")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,20 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from .card import CARD, REPAIR, read_card, sha256
+from ..protocol import TaskThreshold
+from .card import CARD, REPAIR, read_card, read_thresholds, sha256, thresholds_entry
 from .configuration import CompactConfig
 from .modeling import CompactRewardNetwork
 from .text import TaskTokenizer
 
-__all__ = ["BUNDLED", "Checkpoint", "load_checkpoint", "round_checkpoint", "save_checkpoint"]
+__all__ = [
+    "BUNDLED",
+    "Checkpoint",
+    "copy_with_thresholds",
+    "load_checkpoint",
+    "round_checkpoint",
+    "save_checkpoint",
+]
 
 BUNDLED = Path(__file__).resolve().parent.parent / "weights" / "compact"
 _HASHED = ("config.json", "model.safetensors", "tokenizer.json")
@@ -45,6 +54,8 @@ class Checkpoint:
     """Ids of the tasks it was trained on."""
     training: dict[str, Any] = field(default_factory=dict)
     """Command, seed, steps, wall time."""
+    success_thresholds: Mapping[str, TaskThreshold] = field(default_factory=dict)
+    """Thresholds that were calibrated for single tasks, by task id."""
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
@@ -58,6 +69,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
         shutil.copyfile(checkpoint.tokenizer.path, tokenizer)
     card = {
         "success_threshold": checkpoint.success_threshold,
+        **thresholds_entry(checkpoint.success_thresholds),
         "trained_worlds": list(checkpoint.trained_worlds),
         "training": checkpoint.training,
         "sha256": {name: sha256(folder / name) for name in _HASHED},
@@ -94,6 +106,39 @@ def round_checkpoint(source: Path, folder: Path) -> None:
         shutil.copyfile(source / name, folder / name)
     digests = {name: sha256(folder / name) for name in _HASHED}
     whole = {**card, "sha256": digests, "rounded_from": card["sha256"]["model.safetensors"]}
+    (folder / CARD).write_text(json.dumps(whole, indent=2) + "\n")
+
+
+def copy_with_thresholds(
+    source: Path, folder: Path, thresholds: Mapping[str, TaskThreshold], how: Mapping[str, Any]
+) -> None:
+    """Copies a checkpoint, with thresholds of single tasks in place of those that it had.
+
+    The weights are the same to the last bit; all else on the card stays as it is.
+
+    Args:
+        source: Folder of a checkpoint.
+        folder: Where the copy goes.
+        thresholds: By task id.
+        how: Where the thresholds come from, as JSON can hold it; stands under `training` on the card.
+
+    Raises:
+        FileNotFoundError: A file of the source is missing.
+        ValueError: The source is damaged, both are one folder, or a threshold is none.
+    """
+    if folder.resolve() == source.resolve():
+        raise ValueError(f"the copy of {source} must go to another folder")
+    card = _verify(source)
+    kept = {name: value for name, value in card.items() if name != "success_thresholds"}
+    whole = {
+        **kept,
+        **thresholds_entry(thresholds),
+        "training": {**card["training"], "thresholds": dict(how)},
+    }
+    read_thresholds(whole)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _HASHED:
+        shutil.copyfile(source / name, folder / name)
     (folder / CARD).write_text(json.dumps(whole, indent=2) + "\n")
 
 
@@ -183,4 +228,5 @@ def load_checkpoint(path: str | Path | None = None) -> Checkpoint:
         success_threshold=float(card["success_threshold"]),
         trained_worlds=tuple(card["trained_worlds"]),
         training=dict(card["training"]),
+        success_thresholds=read_thresholds(card),
     )

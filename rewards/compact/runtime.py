@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..forking import check_threads
-from ..protocol import Scores
+from ..protocol import Scores, TaskThreshold
+from ..thresholds import canonical_sentence
 from .bins import decode_progress
+from .card import thresholds_by_sentence
 from .checkpoint import Checkpoint
 from .defaults import fresh_defaults, running
 from .inference import InferenceEncoder
@@ -91,7 +93,8 @@ class CompactReward:
                 None runs with that one too.
 
         Raises:
-            ValueError: an option has another value, or this machine lacks the device.
+            ValueError: an option has another value, this machine lacks the device, or a sentence has the
+                thresholds of two tasks.
         """
         options = check_options(device, precision, threads)
         self.device, self._threads = options.device, options.threads
@@ -104,6 +107,7 @@ class CompactReward:
         self.tokenizer = checkpoint.tokenizer
         self.success_threshold = checkpoint.success_threshold
         self.trained_worlds = checkpoint.trained_worlds
+        self._thresholds = thresholds_by_sentence(checkpoint.success_thresholds)
 
     def _task(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
         check_threads()
@@ -145,6 +149,10 @@ class CompactReward:
             _, _, a_first = self.network.read_pairs(words_row, words, a[None], b[None])
             _, _, b_first = self.network.read_pairs(words_row, words, b[None], a[None])
             return float(torch.sigmoid((a_first - b_first) / 2))
+
+    def task_threshold(self, task: str) -> TaskThreshold | None:
+        """The success threshold that was calibrated for a task, see `ThresholdsPerTask.task_threshold`."""
+        return self._thresholds.get(canonical_sentence(task))
 
     def stream(self, n: int) -> CompactStream:
         """Open n running episodes, see `RewardModel.stream`."""

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from robometer_rl.rewards.protocol import Scores
 
 from .shaping import ShapingConfig, check_early_end, require_finite, shape_reward
+from .thresholds import AUTO, ThresholdOption
 
 __all__ = ["EpisodeState", "Fill", "RewardConfig", "StepOutcome"]
 
@@ -36,8 +37,9 @@ class RewardConfig:
     terminate_on_success: bool = False
     """Ends the episode when the predicted success holds; the `success_bonus` is then paid at that step only,
     so that hovering within the patience earns none."""
-    success_threshold: float | None = None
-    """Success score, in (0, 1], from which a step counts as success; None takes the checkpoint's value."""
+    success_threshold: ThresholdOption = None
+    """Success score, in (0, 1], from which a step counts as success; None takes the checkpoint's general value,
+    `"auto"` the one of the task."""
     success_patience: int = 1
     """Consecutive scores at the threshold or above that end an episode. At least 1."""
     true_success_bonus: float = 0.0
@@ -62,11 +64,8 @@ class RewardConfig:
             object.__setattr__(self, name, bool(getattr(self, name)))
         if self.fill not in get_args(Fill):
             raise ValueError(f"fill={self.fill!r} is unknown; choose one of {', '.join(get_args(Fill))}")
-        if self.success_threshold is not None:
-            require_finite("success_threshold", self.success_threshold)
-            if not 0.0 < self.success_threshold <= 1.0:
-                raise ValueError(f"success_threshold={self.success_threshold} must lie in (0, 1]")
-            object.__setattr__(self, "success_threshold", float(self.success_threshold))
+        if self.success_threshold is not None and self.success_threshold != AUTO:
+            object.__setattr__(self, "success_threshold", _check_threshold(self.success_threshold))
         require_finite("true_success_bonus", self.true_success_bonus)
         object.__setattr__(self, "true_success_bonus", float(self.true_success_bonus))
         if self.terminate_on_success:
@@ -104,6 +103,11 @@ class RewardConfig:
         return np.logical_or(terminated, true_success)
 
     @property
+    def patience(self) -> int:
+        """Consecutive scores at the threshold that count as success, where the bonus is paid or it ends."""
+        return self.success_patience if self.terminate_on_success else 1
+
+    @property
     def needs_truth(self) -> bool:
         """Whether true success enters the reward or the termination through a named option."""
         return self.true_success_bonus != 0.0 or self.terminate_on_true_success
@@ -116,6 +120,14 @@ class RewardConfig:
             "true_success_bonus": self.true_success_bonus,
             "terminate_on_true_success": self.terminate_on_true_success,
         }
+
+
+def _check_threshold(value: object) -> float:
+    """A success threshold as a plain number."""
+    is_number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not is_number or not 0.0 < float(value) <= 1.0:  # type: ignore[arg-type]
+        raise ValueError(f"success_threshold={value!r} must be a number in (0, 1], None or 'auto'")
+    return float(value)  # type: ignore[arg-type]
 
 
 class StepOutcome(NamedTuple):
@@ -169,7 +181,7 @@ class EpisodeState:
         rows: NDArray[np.bool_],
         scored: NDArray[np.bool_],
         scores: Scores,
-        threshold: float,
+        threshold: float | NDArray[np.float64],
         env_reward: NDArray[np.float64],
         terminated: NDArray[np.bool_],
         true_success: NDArray[np.bool_],
@@ -180,7 +192,8 @@ class EpisodeState:
             rows: bool `(n,)`, the episodes that made a step; the others get reward 0.
             scored: bool `(n,)`, those of `rows` whose step has a score.
             scores: Scores of shape `(n,)`; read where `scored`.
-            threshold: Success score from which a step counts as success, in (0, 1].
+            threshold: Success score from which a step counts as success, in (0, 1]; one, or one per episode
+                `(n,)`.
             env_reward: float `(n,)`, the environment's own.
             terminated: bool `(n,)`, what `RewardConfig.terminates` says.
             true_success: bool `(n,)`, the environment's own; False where it does not tell.

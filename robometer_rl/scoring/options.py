@@ -14,6 +14,7 @@ from ..frames import FrameSource, source_label
 from .checks import check_task, check_world
 from .episode_state import Fill, RewardConfig
 from .shaping import Mode, ShapingConfig
+from .thresholds import ThresholdOption
 
 __all__ = ["RewardOptions", "Score", "WrapperOptions", "check_tasks", "read_options"]
 
@@ -35,7 +36,7 @@ class RewardOptions(TypedDict, total=False):
     fill: Fill
     score: Score
     terminate_on_success: bool
-    success_threshold: float | None
+    success_threshold: ThresholdOption
     success_patience: int
     true_success_bonus: float
     terminate_on_true_success: bool

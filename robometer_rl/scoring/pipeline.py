@@ -16,6 +16,7 @@ from .model_streams import ModelStreams
 from .options import WrapperOptions
 from .relabel import Relabelled, replay, score_views
 from .step_reader import STEP, StepRecord
+from .thresholds import resolve_threshold
 
 __all__ = ["RewardPipeline", "StepBatch", "make_pipeline"]
 
@@ -85,6 +86,8 @@ class RewardPipeline:
         self.state = EpisodeState(self.n, options.config)
         self.finished: dict[int, Relabelled] = {}
         """By row, the rewards of the episodes that the last `advance` ended, where scored at their end."""
+        self._spec = options.spec
+        self._thresholds: NDArray[np.float64] | None = None
         self._streams = ModelStreams(options.spec, self.n, options.cameras)
         self._monitor = FrameMonitor(self.n, options.camera_names)
         unknown = np.full(self.n, np.nan, dtype=np.float32)
@@ -106,10 +109,17 @@ class RewardPipeline:
         return self.state.success
 
     @property
-    def success_threshold(self) -> float:
-        """The success score from which a step counts as done: the option, else the checkpoint's own."""
-        given = self.config.success_threshold
-        return float(self.model.success_threshold) if given is None else float(given)
+    def success_thresholds(self) -> NDArray[np.float64]:
+        """The success score from which a step counts as done, of each episode `(n,)`."""
+        if self._thresholds is None:
+            found = [
+                resolve_threshold(
+                    self.config.success_threshold, self.model, self._spec, task, self.config.patience
+                )
+                for task in self.tasks
+            ]
+            self._thresholds = np.array(found, dtype=np.float64)
+        return self._thresholds
 
     def advance(self, batch: StepBatch, views: Views) -> StepOutcome:
         """Starts some episodes, scores and pays a step of others, in one forward of the model.
@@ -137,7 +147,7 @@ class RewardPipeline:
             batch.stepped,
             batch.scored,
             scores,
-            self.success_threshold,
+            self.success_thresholds,
             batch.env_reward,
             batch.terminated,
             batch.true_success,
@@ -204,7 +214,7 @@ class EpisodeEndPipeline(RewardPipeline):
         ends[-1] = terminated
         done = replay(
             self.config,
-            self.success_threshold,
+            float(self.success_thresholds[row]),
             score_views(self.model, buffer.views(), self.tasks[row]),
             np.array(buffer.scored, dtype=np.bool_),
             np.array(buffer.env_reward, dtype=np.float64),

@@ -18,6 +18,7 @@ from ..frame_checks import DeadFrameWarning, check_video
 from .checks import check_scores, check_task
 from .episode_state import EpisodeState, RewardConfig
 from .model_cache import acquire
+from .thresholds import resolve_threshold
 
 __all__ = ["Relabelled", "relabel", "replay", "score_views"]
 
@@ -88,8 +89,8 @@ def relabel(
     for camera, view in enumerate(views):
         for told in check_video(view, f"camera {camera}"):
             warnings.warn(told, DeadFrameWarning, stacklevel=2)
-    given = config.success_threshold
-    threshold = float(loaded.success_threshold if given is None else given)
+    spec = model if isinstance(model, (str, Mapping)) else type(model).__qualname__
+    threshold = resolve_threshold(config.success_threshold, loaded, spec, task, config.patience)
     return replay(config, threshold, scores, scored, own, truth, config.terminates(last & terminated, truth))
 
 

@@ -106,9 +106,9 @@ class SubEnvCollector:
         return self._shared is not None
 
     @property
-    def success_threshold(self) -> float:
-        """The success score from which a step counts as done."""
-        return self._pipeline.success_threshold
+    def success_thresholds(self) -> NDArray[np.float64]:
+        """The success score from which a step of each sub-environment counts as done, `(n,)`."""
+        return self._pipeline.success_thresholds
 
     @property
     def progress(self) -> NDArray[np.float64]:

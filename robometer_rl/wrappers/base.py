@@ -6,6 +6,9 @@ import inspect
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from robometer_rl.rewards.protocol import RewardModel
 
 from ..frames import FrameSource
@@ -40,8 +43,8 @@ class _Scoring(Protocol):
         ...
 
     @property
-    def success_threshold(self) -> float:
-        """The success score from which a step counts as done."""
+    def success_thresholds(self) -> NDArray[np.float64]:
+        """The success score from which a step of each environment counts as done."""
         ...
 
 
@@ -108,9 +111,26 @@ class LearnedReward:
         return self._required().model
 
     @property
+    def success_thresholds(self) -> tuple[float, ...]:
+        """The success score from which a step of each environment counts as done.
+
+        It is the option where that is a number, the model's threshold of the task with `"auto"`, else the
+        model's general one.
+        """
+        return tuple(self._required().success_thresholds.tolist())
+
+    @property
     def success_threshold(self) -> float:
-        """The success score from which a step counts as done: the option, else the checkpoint's own."""
-        return self._required().success_threshold
+        """The success score from which a step counts as done, where it is one for all environments.
+
+        Raises:
+            ValueError: The environments have several, which `success_thresholds` lists.
+        """
+        found = self.success_thresholds
+        if len(set(found)) > 1:
+            told = ", ".join(f"{value:g}" for value in found)
+            raise ValueError(f"the environments have several thresholds, {told}: read success_thresholds")
+        return found[0]
 
     def _required(self) -> _Scoring:
         if self._scoring is None:

@@ -19,6 +19,7 @@ from ..scoring.options import RewardOptions, Score, read_options
 from ..scoring.pipeline import StepBatch, make_pipeline
 from ..scoring.shaping import Mode
 from ..scoring.step_reader import StepReader, StepRecord
+from ..scoring.thresholds import ThresholdOption
 from ..scoring.unseen_world import warn_if_unseen, world_of
 from .base import HINDSIGHT, LearnedReward, Rewarded, refuse_hindsight
 
@@ -59,7 +60,7 @@ class RobometerReward(Rewarded, gym.Wrapper[Any, Any, Any, Any], RecordConstruct
         fill: Fill = "hold",
         score: Score = "step",
         terminate_on_success: bool = False,
-        success_threshold: float | None = None,
+        success_threshold: ThresholdOption = None,
         success_patience: int = 1,
         true_success_bonus: float = 0.0,
         terminate_on_true_success: bool = False,
@@ -95,7 +96,8 @@ class RobometerReward(Rewarded, gym.Wrapper[Any, Any, Any, Any], RecordConstruct
                 needs `shift=-scale` or a large `success_bonus`, since finishing must not cost the agent its
                 income; `robometer_rl.scoring.shaping.check_early_end` says what such a shift leaves.
             success_threshold: Success score, in (0, 1], from which a step counts as done; None takes the
-                checkpoint's calibrated value.
+                checkpoint's calibrated value for all tasks, `"auto"` the one for this task, where the
+                checkpoint has one, see `robometer-rl calibrate`.
             success_patience: Consecutive scores at the threshold that end the episode.
             true_success_bonus: Ground truth, off by default: added where `info["is_success"]`.
             terminate_on_true_success: Ground truth, off by default: ends the episode where

@@ -128,7 +128,7 @@ def test_at_most_the_share_of_failures_reaches_the_threshold(
 ) -> None:
     peaks, done = np.array([p for p, _ in episodes]), np.array([d for _, d in episodes])
     if done.all():
-        with pytest.raises(NoThresholdError, match="got .* successes and no failure"):
+        with pytest.raises(NoThresholdError, match=r"got .* successes and no failure"):
             labelled_threshold(peaks, done, rate)
         return
     found = labelled_threshold(peaks, done, rate)
@@ -250,7 +250,7 @@ def test_overlapping_groups_hold_the_rate() -> None:
 @given(st.integers(0, 30), st.floats(0.001, 0.9), st.floats(0.001, 0.9))
 def test_the_unlabelled_threshold_falls_as_the_rate_rises(seed: int, a: float, b: float) -> None:
     rng = np.random.default_rng(seed)
-    peaks = sigmoid(np.concatenate([rng.normal(-2, 1.5, 30), rng.normal(3, 1, 30)]))
+    peaks = sigmoid(np.concatenate([rng.normal(-3, 1.5, 40), rng.normal(4, 1, 40)]))
     few, many = (unlabelled_threshold(peaks, rate).threshold for rate in sorted((a, b)))
     assert few >= many
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,14 @@ from robometer_rl.rewards import weights_id
 from robometer_rl.rewards.compact import load_compact
 from robometer_rl.rewards.compact.checkpoint import (
     Checkpoint,
+    copy_with_thresholds,
     load_checkpoint,
     round_checkpoint,
     save_checkpoint,
 )
 from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
 from robometer_rl.rewards.compact.runtime import CompactReward
+from robometer_rl.rewards.protocol import TaskThreshold, ThresholdsPerTask
 
 COUNTER = "encoder.stage1.1.num_batches_tracked"
 FRAMES = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
@@ -212,3 +215,102 @@ def test_a_card_that_names_no_weights_to_be_rounded_from_is_refused(folder: Path
 def test_committed_runs_name_the_bundled_weights() -> None:
     """Runs were made with them in float32; a run goes on only with weights of the id in its files."""
     assert weights_id("compact") == "e26e525a8d19"
+
+
+# Thresholds of single tasks.
+
+DOOR = TaskThreshold(0.8, 0.02, 12, 29, 0, True, 2, ("open the door", "pull the door open"))
+CUBE = TaskThreshold(0.6, 0.05, 9, 11, 1, False, 1, ("push the red cube",))
+THRESHOLDS = {"metaworld/door-open-v3": DOOR, "mine/push": CUBE}
+
+
+def test_thresholds_of_tasks_come_back_as_they_were_saved(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    save_checkpoint(replace(checkpoint, success_thresholds=THRESHOLDS), tmp_path)
+    assert load_checkpoint(tmp_path).success_thresholds == THRESHOLDS
+
+
+def test_a_card_without_thresholds_of_tasks_loads_as_before(folder: Path) -> None:
+    card = json.loads((folder / "checkpoint.json").read_text())
+    assert "success_thresholds" not in card, "a checkpoint without any is written as it always was"
+    assert load_checkpoint(folder).success_thresholds == {}
+
+
+def test_a_model_finds_the_threshold_of_a_task_by_its_sentence(
+    checkpoint: Checkpoint, model: CompactReward
+) -> None:
+    calibrated = CompactReward(replace(checkpoint, success_thresholds=THRESHOLDS))
+    assert isinstance(calibrated, ThresholdsPerTask)
+    for sentence in ("open the door", "Open the door!", " pull the  DOOR open."):
+        assert calibrated.task_threshold(sentence) == DOOR
+    assert calibrated.task_threshold("push the red cube") == CUBE
+    assert calibrated.task_threshold("close the door") is None
+    assert model.task_threshold("open the door") is None, "nothing was calibrated"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"threshold": 0.0}, "threshold should be a number above 0 and at most 1, got 0.0"),
+        ({"threshold": True}, "threshold should be a number above 0 and at most 1, got True"),
+        ({"threshold": "0.5"}, "threshold should be a number above 0"),
+        ({"false_alarm_rate": 1}, "false_alarm_rate should be a number from 0 up to, but not, 1, got 1"),
+        ({"failures": -1}, "failures should be a whole number of at least 0, got -1"),
+        ({"successes": 1.5}, "successes should be a whole number of at least 0, got 1.5"),
+        ({"false_alarms": 30}, "false_alarms should be at most the 29 failures, got 30"),
+        ({"labelled": 1}, "labelled should be true or false, got 1"),
+        ({"patience": 0}, "patience should be a whole number of at least 1, got 0"),
+        ({"sentences": []}, "sentences should be a list of one sentence or more, got"),
+        ({"sentences": "open"}, "sentences should be a list of one sentence or more, got 'open'"),
+        ({"sentences": ["?"]}, "sentences should be a list of one sentence or more, got"),
+        ({"colour": "red"}, "expected exactly threshold, .*, got .*colour"),
+    ],
+)
+def test_a_threshold_of_a_task_that_is_none_is_named(
+    checkpoint: Checkpoint, tmp_path: Path, change: dict[str, object], words: str
+) -> None:
+    save_checkpoint(replace(checkpoint, success_thresholds=THRESHOLDS), tmp_path)
+    card = json.loads((tmp_path / "checkpoint.json").read_text())
+    card["success_thresholds"]["metaworld/door-open-v3"].update(change)
+    (tmp_path / "checkpoint.json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match=f"success threshold of 'metaworld/door-open-v3': {words}"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("broken", [[], "high", {"metaworld/door-open-v3": 0.5}])
+def test_thresholds_of_tasks_of_another_form_are_named(folder: Path, broken: object) -> None:
+    card = json.loads((folder / "checkpoint.json").read_text())
+    (folder / "checkpoint.json").write_text(json.dumps({**card, "success_thresholds": broken}))
+    with pytest.raises(ValueError, match=r"checkpoint.json was altered: .*should be an object"):
+        load_checkpoint(folder)
+
+
+def test_two_tasks_with_thresholds_do_not_share_a_sentence(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    twice = {**THRESHOLDS, "mine/door": replace(DOOR, sentences=("Open the door.",))}
+    with pytest.raises(ValueError, match=r"'open the door' .* both 'metaworld/door-open-v3' and 'mine/door'"):
+        CompactReward(replace(checkpoint, success_thresholds=twice))
+
+
+def test_a_copy_differs_in_its_thresholds_alone(folder: Path, tmp_path: Path) -> None:
+    round_checkpoint(folder, tmp_path / "half")
+    copy_with_thresholds(tmp_path / "half", tmp_path / "copy", THRESHOLDS, {"command": "x"})
+    before, after = (
+        json.loads((tmp_path / name / "checkpoint.json").read_text()) for name in ("half", "copy")
+    )
+    assert set(after.pop("success_thresholds")) == set(THRESHOLDS)
+    assert after.pop("training") == {**before.pop("training"), "thresholds": {"command": "x"}}
+    assert after == before, "the hash before the rounding too"
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "half" / name).read_bytes()
+    assert weights_id(str(tmp_path / "copy")) == weights_id(str(folder))
+    assert load_checkpoint(tmp_path / "copy").success_thresholds == THRESHOLDS
+
+
+def test_a_copy_goes_to_another_folder(folder: Path) -> None:
+    with pytest.raises(ValueError, match="must go to another folder"):
+        copy_with_thresholds(folder, folder / ".", THRESHOLDS, {})
+
+
+def test_rounding_keeps_the_thresholds_of_tasks(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    save_checkpoint(replace(checkpoint, success_thresholds=THRESHOLDS), tmp_path / "whole")
+    round_checkpoint(tmp_path / "whole", tmp_path / "half")
+    assert load_checkpoint(tmp_path / "half").success_thresholds == THRESHOLDS
