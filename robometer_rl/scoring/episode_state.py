@@ -38,8 +38,8 @@ class RewardConfig:
     """Ends the episode when the predicted success holds; the `success_bonus` is then paid at that step only,
     so that hovering within the patience earns none."""
     success_threshold: ThresholdOption = None
-    """Success score, in (0, 1], from which a step counts as success; None takes the checkpoint's general value,
-    `"auto"` the one of the task."""
+    """Success score, in (0, 1], from which a step counts as success; None takes the checkpoint's general
+    value, `"auto"` the one of the task."""
     success_patience: int = 1
     """Consecutive scores at the threshold or above that end an episode. At least 1."""
     true_success_bonus: float = 0.0

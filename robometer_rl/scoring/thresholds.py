@@ -53,8 +53,8 @@ def resolve_threshold(
         lacks = f"has no threshold of {task!r}" if keeps else "keeps no thresholds of single tasks"
         _warn(
             (json.dumps(spec, sort_keys=True, default=repr), task, 0),
-            f"success_threshold='auto': the reward model {spec!r} {lacks}, so its general one, {general:g}, is "
-            f"used for {task!r}. `robometer-rl calibrate` sets thresholds of tasks from episodes",
+            f"success_threshold='auto': the reward model {spec!r} {lacks}, so its general one, {general:g}, "
+            f"is used for {task!r}. `robometer-rl calibrate` sets thresholds of tasks from episodes",
         )
         return general
     if patience < found.patience:

@@ -94,9 +94,7 @@ def single(tasks: list[str], **options: Any) -> RobometerReward:
 
 def vector(tasks: list[str], **options: Any) -> RobometerVectorReward:
     envs: list[Callable[[], gym.Env[Any, Any]]] = [lambda: FakeEnv(pace=30, horizon=6) for _ in tasks]
-    return RobometerVectorReward(
-        SyncVectorEnv(envs, autoreset_mode=AutoresetMode.DISABLED), tasks, **options
-    )
+    return RobometerVectorReward(SyncVectorEnv(envs, autoreset_mode=AutoresetMode.DISABLED), tasks, **options)
 
 
 def sb3(tasks: list[str], **options: Any) -> VecRobometerReward:
@@ -161,4 +159,3 @@ def test_a_wrapper_warns_where_the_model_has_no_threshold_of_its_task() -> None:
     env = make(model=MODEL, success_threshold="auto")
     with pytest.warns(UncalibratedTaskWarning, match="keeps no thresholds of single tasks"):
         env.reset()
-        env.step(ACTION)
