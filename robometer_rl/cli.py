@@ -51,6 +51,10 @@ COMMANDS: dict[str, Command] = {
     "average": Command(
         "robometer_rl.experiments.reward_model.average", "average checkpoints and calibrate their mean"
     ),
+    "calibrate": Command(
+        "robometer_rl.experiments.reward_model.calibrate",
+        "set the success threshold of each task from recorded episodes",
+    ),
     "evaluate": Command(
         "robometer_rl.experiments.reward_model.evaluate", "measure a reward model on held-out episodes"
     ),

@@ -1,4 +1,4 @@
-"""Commands that make and measure a reward model: `fit`, `average`, `evaluate`, and what a frame's label is.
+"""Commands that make and measure a reward model: `fit`, `average`, `calibrate`, `evaluate`; and labels.
 
 `sweep`, `report`, `bench` and `examples` may import this folder; it imports `episodes` and `common`.
 """

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from robometer_rl.rewards import RewardModel
+from robometer_rl.rewards.thresholds import success_peak
 from robometer_rl.rewards.training.sampling import TaskText
 
 from ..episodes import Episode, list_episodes, read_episode, read_outcome
@@ -57,7 +58,7 @@ def check_validation(root: Path, tasks: Iterable[str]) -> None:
 def calibrate(
     model: RewardModel, episodes: Iterable[Episode], texts: Mapping[str, TaskText], rate: float
 ) -> float | None:
-    """Success threshold that at most a share `rate` of the failed episodes reaches at any frame.
+    """Success threshold that at most a share `rate` of the failed episodes reaches after a step.
 
     Args:
         model: the reward model.
@@ -69,7 +70,7 @@ def calibrate(
         Threshold in (0, 1]; None without a failed episode.
     """
     peaks = [
-        float(EncodedVideo(model, episode.frames).score(texts[episode.task].sentences[0]).success.max())
+        success_peak(EncodedVideo(model, episode.frames).score(texts[episode.task].sentences[0]).success)
         for episode in episodes
         if not episode.known_success.any()
     ]

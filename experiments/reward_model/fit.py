@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -49,6 +49,7 @@ from .dataset import checkpoint_folder, fingerprint, read_episodes, read_sentenc
 from .evaluate import evaluate, load_by_task
 from .labels import label_all
 from .metrics import threshold_at_fpr
+from .task_thresholds import EpisodePeak, set_thresholds
 from .verdict import hold_aside, measures, score_episodes, verdict
 
 __all__ = ["FitConfig", "fit", "learning_rate_at", "main"]
@@ -473,21 +474,21 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
             validation = load_validation(config.validation, list(texts), config.evaluate_episodes)
     with SummaryWriter(str(config.out / "tensorboard"), purge_step=run.step) as log:
         _train(run, sampler, log, console, validation)
-        network, threshold, evaluation = _judge(run, texts, log, console)
+        judged, evaluation = _judge(run, texts, log, console)
     training = _record(run, command, episodes) | {"evaluation": evaluation}
     folder = config.out / "checkpoint"
-    save_checkpoint(Checkpoint(network, run.tokenizer, threshold, tuple(sorted(texts)), training), folder)
+    save_checkpoint(replace(judged, training=training), folder)
     console.print(f"{run.step} steps in {run.seconds / 60:.1f} min; saved to {folder}")
     return folder
 
 
 def _judge(
     run: _Run, texts: Mapping[str, TaskText], log: Any, console: Console
-) -> tuple[CompactRewardNetwork, float, dict[str, Any]]:
-    """Measures the weights that are saved, calibrates their threshold, and says whether the fit is good.
+) -> tuple[Checkpoint, dict[str, Any]]:
+    """Measures the weights that are saved, calibrates their thresholds, and says whether the fit is good.
 
     Returns:
-        The network, its success threshold, and what was measured on how many episodes.
+        The checkpoint, without a record of its training, and what was measured on how many episodes.
     """
     config, network = run.config, run.averaged()
     model = CompactReward(Checkpoint(network, run.tokenizer), config.device)
@@ -496,6 +497,8 @@ def _judge(
     on = f"{len(rows)} episodes that were not trained on"
     peaks = [row.peak for row in rows if not row.succeeded]
     threshold = threshold_at_fpr(peaks, config.false_positives) if peaks else run.start.success_threshold
+    scored = [EpisodePeak(row.task, row.succeeded, row.peak) for row in rows]
+    own_thresholds, _ = set_thresholds(scored, texts, config.false_positives)
     calibrated = (
         "calibrated"
         if peaks
@@ -511,9 +514,14 @@ def _judge(
         if not math.isnan(value):
             log.add_scalar(f"final/{name}", value, run.step)
     console.print(f"success threshold {threshold:.3f} ({calibrated})")
+    if own_thresholds:
+        console.print(f"{len(own_thresholds)} of {len(texts)} tasks have a threshold of their own too")
     console.print(verdict(found, on))
     numbers = {name: None if math.isnan(value) else round(value, 4) for name, value in found.items()}
-    return network, threshold, {**numbers, "on": on}
+    judged = Checkpoint(
+        network, run.tokenizer, threshold, tuple(sorted(texts)), success_thresholds=own_thresholds
+    )
+    return judged, {**numbers, "on": on}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -10,7 +10,7 @@ from robometer_rl.envs.extras import naming_extras
 with naming_extras():
     from scipy import stats
 
-__all__ = ["average_precision", "pearson_r", "roc_auc", "threshold_at_fpr", "tier_tau"]
+__all__ = ["average_precision", "f1_score", "pearson_r", "roc_auc", "threshold_at_fpr", "tier_tau"]
 
 
 def pearson_r(a: ArrayLike, b: ArrayLike) -> float:
@@ -104,6 +104,27 @@ def average_precision(labels: ArrayLike, scores: ArrayLike) -> float:
     precision = hits / (np.flatnonzero(last_of_tie) + 1)
     recall_gain = np.diff(np.concatenate([[0], hits])) / truth.sum()
     return float((precision * recall_gain).sum())
+
+
+def f1_score(labels: ArrayLike, predicted: ArrayLike) -> float:
+    """Harmonic mean of precision and recall.
+
+    Args:
+        labels: bool `(N,)`.
+        predicted: bool `(N,)`.
+
+    Returns:
+        F1 in [0, 1]; NaN without a positive label.
+
+    Raises:
+        ValueError: The two differ in length.
+    """
+    truth, said = np.asarray(labels, dtype=bool), np.asarray(predicted, dtype=bool)
+    if truth.shape != said.shape:
+        raise ValueError(f"expected two arrays of one shape, got {truth.shape} and {said.shape}")
+    if not truth.any():
+        return float("nan")
+    return float(2.0 * np.count_nonzero(truth & said) / (truth.sum() + said.sum()))
 
 
 def threshold_at_fpr(negative: ArrayLike, rate: float) -> float:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from robometer_rl.rewards import RewardModel
+from robometer_rl.rewards.thresholds import success_peak
 from robometer_rl.rewards.training.sampling import TaskText
 
 from ..episodes import Episode, list_episodes, read_outcome
@@ -37,7 +38,7 @@ class EpisodeScore(NamedTuple):
     voc: float
     """Correlation of the scored progress with the labels, in [-1, 1]; NaN where the episode fails."""
     peak: float
-    """Largest success probability, in [0, 1]."""
+    """Highest success threshold that it reaches in a wrapper, in [0, 1], see `success_peak`."""
 
 
 def hold_aside(root: Path, validation: Path) -> tuple[list[Path], list[Path]]:
@@ -88,7 +89,7 @@ def score_episodes(
         succeeded = bool(episode.known_success.any())
         labels = success_progress(episode)
         voc = pearson_r(scores.progress, labels) if succeeded else math.nan
-        rows.append(EpisodeScore(episode.task, succeeded, voc, float(scores.success.max())))
+        rows.append(EpisodeScore(episode.task, succeeded, voc, success_peak(scores.success)))
     return rows
 
 

@@ -25,9 +25,10 @@ from robometer_rl.experiments.reward_model.fit import FitConfig, fit, learning_r
 from robometer_rl.experiments.reward_model.labels import progress_labels, to_training_episode
 from robometer_rl.experiments.reward_model.metrics import pearson_r
 from robometer_rl.rewards import RewardModel, Scores, load_reward_model
-from robometer_rl.rewards.compact.checkpoint import load_checkpoint
+from robometer_rl.rewards.compact.checkpoint import load_checkpoint, save_checkpoint
 from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
 from robometer_rl.rewards.compact.runtime import CompactReward
+from robometer_rl.rewards.protocol import TaskThreshold
 from robometer_rl.rewards.training.augment import AugmentConfig
 from robometer_rl.rewards.training.sampling import BatchSampler, TaskText
 from robometer_rl.rewards.training.step import batch_losses
@@ -412,10 +413,33 @@ def test_failed_episodes_of_own_tasks_calibrate(own: FitConfig) -> None:
     assert f"threshold {threshold:.3f} (calibrated)" in lines.getvalue()
     model = load_reward_model(str(saved))
     peaks = [
-        model.score(make_episode(task, "stalled", 0).frames, sentence).success.max()
+        model.score(make_episode(task, "stalled", 0).frames, sentence).success[1:].max()
         for task, sentence in zip(TASKS, ("open the door", "push the red cube"), strict=True)
     ]
     assert threshold == pytest.approx(max(peaks), abs=1e-5)
+
+
+def test_a_fit_sets_the_threshold_of_each_task_that_it_has_failures_of(own: FitConfig) -> None:
+    write_episode(own.data, replace(make_episode(TASKS[0], "random", 1), task="mine/press"))
+    for path in list_episodes(own.data, "mine/push", "stalled"):
+        path.unlink()
+    lines = io.StringIO()
+    saved = fit(replace(own, validation=own.data, false_positives=0.1), "", Console(file=lines, width=300))
+    (task,) = found = load_checkpoint(saved).success_thresholds
+    assert task == "mine/press", "no failure of the other one was scored"
+    kept = found[task]
+    assert (kept.failures, kept.successes, kept.false_alarm_rate) == (2, 1, 0.1)
+    assert kept.sentences == ("open the door", "push the door")
+    assert "1 of 2 tasks have a threshold of their own too" in lines.getvalue()
+
+
+def test_the_episodes_of_the_training_set_no_threshold_of_a_task(own: FitConfig, tmp_path: Path) -> None:
+    start = load_checkpoint(own.start)
+    threshold = TaskThreshold(0.5, 0.02, 1, 1, 0, True, 1, ("open the door",))
+    save_checkpoint(replace(start, success_thresholds={"mine/press": threshold}), tmp_path / "calibrated")
+    chosen = replace(own, validation=tmp_path / "nowhere", start=tmp_path / "calibrated")
+    saved = fit(chosen, "", Console(quiet=True))
+    assert load_checkpoint(saved).success_thresholds == {}, "nor those of other weights"
 
 
 def test_calibrate_by_hand() -> None:

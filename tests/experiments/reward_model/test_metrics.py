@@ -12,6 +12,7 @@ from sklearn import metrics as reference
 
 from robometer_rl.experiments.reward_model.metrics import (
     average_precision,
+    f1_score,
     pearson_r,
     roc_auc,
     threshold_at_fpr,
@@ -149,3 +150,17 @@ def test_a_calibrated_threshold_keeps_its_promise(scores: list[float], rate: flo
     # and is the smallest such: one step down would let one more through, unless ties forbid it
     lower = np.nextafter(threshold, 0)
     assert np.mean(np.array(scores) >= np.nextafter(lower, 0)) > rate - 1e-12
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=20))
+def test_f1_is_that_of_the_reference(pairs: list[tuple[bool, bool]]) -> None:
+    labels, predicted = [a for a, _ in pairs], [b for _, b in pairs]
+    if not any(labels):
+        assert math.isnan(f1_score(labels, predicted))
+    else:
+        assert f1_score(labels, predicted) == pytest.approx(reference.f1_score(labels, predicted))
+
+
+def test_f1_of_rows_that_differ_in_length_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"of one shape, got \(1,\) and \(2,\)"):
+        f1_score([True], [True, False])
