@@ -36,6 +36,7 @@ def _load(name: str, file: str) -> ModuleType:
 
 
 _FAKES = _load("robometer_test_fakes", "fakes.py")
+_load("robometer_test_envs", "foreign_envs.py")
 _load("robometer_test_episodes", "episodes.py")
 _load("robometer_test_runs", "runs.py")
 _load("robometer_test_browser", "browser.py")
