@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from robometer_rl.rewards.loading import load_reward_model
     from robometer_rl.rewards.protocol import RewardModel, RewardStream, Scores
 
+    from .datasets.recorder import RecordEpisodes
     from .frame_checks import DeadFrameWarning
     from .scoring.episode_state import RewardConfig
     from .scoring.relabel import Relabelled, relabel
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DeadFrameWarning",
+    "RecordEpisodes",
     "Relabelled",
     "RewardConfig",
     "RewardModel",
@@ -58,6 +60,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "DeadFrameWarning": "robometer_rl.frame_checks",
+    "RecordEpisodes": "robometer_rl.datasets.recorder",
     "Relabelled": "robometer_rl.scoring.relabel",
     "RewardConfig": "robometer_rl.scoring.episode_state",
     "RewardModel": "robometer_rl.rewards.protocol",

@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MIN_SIDE", "FrameGrabber", "FrameSource", "as_rgb", "source_label"]
+__all__ = ["MIN_SIDE", "FrameGrabber", "FrameSource", "as_rgb", "resize_frame", "source_label"]
 
 FrameSource: TypeAlias = "str | int | Callable[[gym.Env[Any, Any]], NDArray[Any]]"
 """A key of a Dict observation, `"render"`, `"observation"` (all of it), a path into a nested observation
@@ -119,6 +119,23 @@ def _to_uint8(picture: NDArray[Any], source: str) -> NDArray[np.uint8]:
             "so convert yourself: frame.astype(np.uint8) if they are 0 to 255"
         )
     return np.rint(picture.astype(np.float64) * 255.0).astype(np.uint8)
+
+
+def resize_frame(frame: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Resizes a picture to a square with antialiasing, as the bundled model does.
+
+    Args:
+        frame: uint8 `(H, W, 3)`.
+        size: Side of the square in pixels, at least 1.
+
+    Returns:
+        uint8 `(size, size, 3)`, always a new array.
+    """
+    from PIL import Image
+
+    if frame.shape[:2] == (size, size):
+        return frame.copy()
+    return np.array(Image.fromarray(frame).resize((size, size), Image.Resampling.BILINEAR))
 
 
 def source_label(source: FrameSource) -> str:

@@ -177,9 +177,21 @@ def _check_whole(name: str, value: object, least: int) -> None:
         raise ValueError(f"{name} should be a whole number from {least} to {_LARGEST}, got {value!r}")
 
 
-def _check_task(task: object) -> None:
-    """Refuses what could name a file outside the data set, or several at once."""
-    if not isinstance(task, str) or not _TASK.fullmatch(task):
+def is_task(task: object) -> bool:
+    """Whether something is a task id, ``suite/name``."""
+    return isinstance(task, str) and _TASK.fullmatch(task) is not None
+
+
+def check_task(task: object) -> None:
+    """Refuses what could name a file outside the data set, or several at once.
+
+    Args:
+        task: Task id, ``suite/name``.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not is_task(task):
         raise ValueError(
             f"task {task!r} should read 'suite/name', each of letters, digits and ' _.+-', "
             "and neither begin nor end with a space or a point"
@@ -188,7 +200,7 @@ def _check_task(task: object) -> None:
 
 def _check_name(task: object, kind: object, seed: object) -> None:
     """Checks what an episode's file is named by."""
-    _check_task(task)
+    check_task(task)
     if kind not in KINDS:
         raise ValueError(f"kind {kind!r} is unknown; valid kinds: {', '.join(KINDS)}")
     _check_whole("seed", seed, 0)
@@ -352,7 +364,7 @@ def list_episodes(root: Path, task: str | None = None, kind: str | None = None) 
     if not Path(root).is_dir():
         raise ValueError(f"{root} is not a folder; `robometer-rl collect --out {root}` fills one")
     if task is not None:
-        _check_task(task)
+        check_task(task)
     if kind is not None and kind not in KINDS:
         raise ValueError(f"kind {kind!r} is unknown; valid kinds: {', '.join(KINDS)}")
     return sorted(Path(root).glob(f"{task or '*/*'}/{kind or '[a-z]*'}-*.h5"))

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frames import FrameGrabber, FrameSource
+from ..success import named_success, read_success
 from .checks import read_env_reward
 from .episode_state import RewardConfig
-from .true_success import named_success, read_success
 
 __all__ = ["RESET", "STEP", "StepReader", "StepRecord"]
 

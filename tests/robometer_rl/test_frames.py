@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from robometer_rl import RobometerReward
-from robometer_rl.frames import MIN_SIDE, FrameGrabber, as_rgb
+from robometer_rl.frames import MIN_SIDE, FrameGrabber, as_rgb, resize_frame
 
 RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (12, 16, 3), dtype=np.uint8)
@@ -275,3 +275,16 @@ def test_bad_renders_name_their_source(fakes: ModuleType, frame_format: str, err
     observation, _ = env.reset()
     with pytest.raises(error, match=r"env.render\(\) gave"):
         FrameGrabber(env, "render").grab(observation)
+
+
+@pytest.mark.parametrize("shape", [(480, 640), (96, 96), (64, 50), (333, 101)])
+def test_resizing_is_the_models_own(shape: tuple[int, int]) -> None:
+    import torch
+
+    from robometer_rl.rewards.compact.runtime import preprocess
+
+    frame = RNG.integers(0, 256, (*shape, 3), dtype=np.uint8)
+    expected = preprocess(frame[None], 96, torch.device("cpu"))[0].permute(1, 2, 0).numpy() * 255
+    got = resize_frame(frame, 96)
+    assert got is not frame
+    assert np.abs(got - expected).max() <= 1.01

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robometer_rl.scoring.true_success import named_success, read_success
+from robometer_rl.success import named_success, read_success
 
 
 @pytest.mark.parametrize("key", ["is_success", "success"])
