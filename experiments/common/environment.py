@@ -24,7 +24,7 @@ from robometer_rl.envs.base import RewardMode
 from robometer_rl.envs.make import make_env
 from robometer_rl.envs.tasks import TASKS, Suite, get_task
 from robometer_rl.frames import FrameGrabber
-from robometer_rl.scoring.true_success import named_success
+from robometer_rl.success import named_success
 
 from .environment_wrappers import RepeatAction, ReportSuccess, SeedFirstReset, SuccessReward
 from .parsing import parse_json

@@ -7,7 +7,7 @@ from typing import Any, SupportsFloat, TypeAlias
 
 import gymnasium as gym
 
-from robometer_rl.scoring.true_success import named_success
+from robometer_rl.success import named_success
 
 __all__ = ["RepeatAction", "ReportSuccess", "SeedFirstReset", "SuccessFunction", "SuccessReward"]
 
