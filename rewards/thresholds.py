@@ -141,7 +141,9 @@ def unlabelled_threshold(peaks: ArrayLike, false_alarm_rate: float) -> TaskThres
 
     Two normal distributions are fitted to the logits of the peaks. The lower one is taken for the failures.
     Its upper quantile is the smallest threshold that holds the rate. Where the lowest peak of the upper
-    group lies higher, the middle between the two is taken, as in `labelled_threshold`.
+    group lies higher, the middle between the two is taken, as in `labelled_threshold`. The threshold is not
+    below 0.5, where the head itself calls failure likelier: failures that come near the goal score far above
+    the others, so that their tail is longer than that of a normal distribution.
 
     Args:
         peaks: `(N,)` in [0, 1], see `success_peak`; successes and failures mixed.
@@ -183,10 +185,10 @@ def unlabelled_threshold(peaks: ArrayLike, false_alarm_rate: float) -> TaskThres
     quantile = mixture.means[0] + NormalDist().inv_cdf(1.0 - false_alarm_rate) * mixture.deviations[0]
     upper = values[mixture.boundary(values) :]
     chosen = (quantile + upper[0]) / 2.0 if len(upper) and quantile < upper[0] else quantile
-    threshold = 1.0 / (1.0 + math.exp(-chosen))
+    chosen = max(chosen, 0.0)
     failures = len(values) - len(upper)
     return TaskThreshold(
-        threshold=float(threshold),
+        threshold=1.0 / (1.0 + math.exp(-chosen)),
         false_alarm_rate=float(false_alarm_rate),
         successes=len(upper),
         failures=failures,

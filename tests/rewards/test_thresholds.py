@@ -240,6 +240,12 @@ def test_an_unlabelled_threshold_by_hand() -> None:
     assert logit(found.threshold) == pytest.approx((quantile + 4) / 2, abs=0.02)
 
 
+def test_without_labels_no_threshold_lies_below_one_half() -> None:
+    """A tight group of failures has a quantile of 0.003, and a failure at 0.2 joins the successes."""
+    logits = [*np.linspace(-7, -6, 20), -1.4, *np.linspace(3, 6, 20)]
+    assert unlabelled_threshold(sigmoid(logits), 0.02).threshold == 0.5
+
+
 def test_overlapping_groups_hold_the_rate() -> None:
     rng = np.random.default_rng(0)
     failed, succeeded = rng.normal(-2, 1.5, 4000), rng.normal(2.5, 1, 3000)
