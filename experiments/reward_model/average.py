@@ -1,4 +1,4 @@
-"""`robometer-rl average`: one checkpoint whose weights are the mean of several, with a threshold of its own.
+"""`robometer-rl average`: one checkpoint whose weights are the mean of several, with thresholds of its own.
 
 Checkpoints fitted one from another keep what each was fitted on better in their mean than in the last of them
 (Wortsman et al. 2022, "Model soups", section 3.1), and it costs nothing where the mean is used.
@@ -20,8 +20,9 @@ from robometer_rl.errors import InputError, checking_input
 from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from robometer_rl.rewards.compact.runtime import CompactReward
 
-from .calibration import calibrate, validation_episodes
+from .calibration import calibrate, validation_paths
 from .dataset import checkpoint_folder, task_texts
+from .task_thresholds import score_peaks
 
 __all__ = ["AverageConfig", "average", "main", "mean_checkpoint"]
 
@@ -36,7 +37,7 @@ class AverageConfig:
     out: Path = Path("runs/average")
     """Folder of the run; the checkpoint goes to `checkpoint` in it, as with `fit`."""
     validation: Path = Path("data/validation")
-    """Episodes for the success threshold; never trained on."""
+    """Episodes for the success thresholds, the general one and those of single tasks; never trained on."""
     false_positives: float = 0.02
     """Share of failed validation episodes that may reach the calibrated success threshold."""
 
@@ -89,8 +90,9 @@ def average(config: AverageConfig, command: str, console: Console) -> Path:
     with checking_input():
         mean = mean_checkpoint(config.checkpoints)
         texts = task_texts(mean.trained_worlds, {})
-        validation = validation_episodes(config.validation, texts)
-    threshold = calibrate(CompactReward(mean), validation, texts, config.false_positives)
+        validation = validation_paths(config.validation, texts)
+        scored = score_peaks(CompactReward(mean), validation, texts, patience=1, console=console)
+    threshold, own = calibrate(scored, texts, config.false_positives)
     if threshold is None:
         raise InputError(
             f"{config.validation} holds no failed episodes of the {len(texts)} tasks to calibrate on: "
@@ -103,7 +105,7 @@ def average(config: AverageConfig, command: str, console: Console) -> Path:
     }
     folder = config.out / "checkpoint"
     save_checkpoint(
-        Checkpoint(mean.network, mean.tokenizer, threshold, mean.trained_worlds, training), folder
+        Checkpoint(mean.network, mean.tokenizer, threshold, mean.trained_worlds, training, own), folder
     )
     console.print(f"mean of {len(config.checkpoints)}; success threshold {threshold:.3f}; saved to {folder}")
     return folder

@@ -1,19 +1,27 @@
-"""The validation episodes of `robometer-rl fit`: evaluation on the way, and the success threshold."""
+"""The validation episodes of `robometer-rl fit`: evaluation on the way, and the success thresholds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from robometer_rl.rewards import RewardModel
-from robometer_rl.rewards.thresholds import success_peak
+from robometer_rl.rewards.protocol import TaskThreshold
 from robometer_rl.rewards.training.sampling import TaskText
 
 from ..episodes import Episode, list_episodes, read_episode, read_outcome
-from .evaluate import EncodedVideo, load_by_task
+from .evaluate import load_by_task
 from .metrics import threshold_at_fpr
+from .task_thresholds import EpisodePeak, set_thresholds
 
-__all__ = ["calibrate", "check_validation", "load_validation", "validation_episodes"]
+__all__ = [
+    "Calibration",
+    "calibrate",
+    "check_validation",
+    "load_validation",
+    "validation_episodes",
+    "validation_paths",
+]
 
 
 def load_validation(root: Path, tasks: Sequence[str], per_kind: int) -> dict[str, list[Episode]]:
@@ -32,11 +40,14 @@ def load_validation(root: Path, tasks: Sequence[str], per_kind: int) -> dict[str
     return found
 
 
+def validation_paths(root: Path, tasks: Iterable[str]) -> list[Path]:
+    """The files of the episodes of the tasks; none where `root` is no folder."""
+    return [path for task in tasks for path in list_episodes(root, task)] if root.is_dir() else []
+
+
 def validation_episodes(root: Path, tasks: Iterable[str]) -> Iterator[Episode]:
     """Read the episodes of the tasks one by one; none where `root` is no folder."""
-    if root.is_dir():
-        for task in tasks:
-            yield from map(read_episode, list_episodes(root, task))
+    yield from map(read_episode, validation_paths(root, tasks))
 
 
 def check_validation(root: Path, tasks: Iterable[str]) -> None:
@@ -49,29 +60,31 @@ def check_validation(root: Path, tasks: Iterable[str]) -> None:
     Raises:
         ValueError: A file is no whole episode file.
     """
-    if root.is_dir():
-        for task in tasks:
-            for path in list_episodes(root, task):
-                read_outcome(path)
+    for path in validation_paths(root, tasks):
+        read_outcome(path)
 
 
-def calibrate(
-    model: RewardModel, episodes: Iterable[Episode], texts: Mapping[str, TaskText], rate: float
-) -> float | None:
-    """Success threshold that at most a share `rate` of the failed episodes reaches after a step.
+class Calibration(NamedTuple):
+    """The thresholds of a model."""
+
+    general: float | None
+    """Success threshold for all tasks, in (0, 1]; None without a failed episode."""
+    own: dict[str, TaskThreshold]
+    """Thresholds of single tasks by task id; a task without a failed episode has none."""
+
+
+def calibrate(rows: Sequence[EpisodePeak], texts: Mapping[str, TaskText], rate: float) -> Calibration:
+    """Sets the thresholds that at most a share `rate` of the failed episodes reaches.
 
     Args:
-        model: the reward model.
-        episodes: successes among them are passed over.
-        texts: per task id, its sentences; the first one is asked for.
-        rate: allowed share in [0, 1).
+        rows: Scored episodes that the model was not trained on.
+        texts: Per task id, its sentences.
+        rate: Allowed share in [0, 1), of all failures for the general threshold, of those of a task for its
+            own.
 
     Returns:
-        Threshold in (0, 1]; None without a failed episode.
+        The general threshold and those of single tasks.
     """
-    peaks = [
-        success_peak(EncodedVideo(model, episode.frames).score(texts[episode.task].sentences[0]).success)
-        for episode in episodes
-        if not episode.known_success.any()
-    ]
-    return threshold_at_fpr(peaks, rate) if peaks else None
+    failed = [row.peak for row in rows if row.done is False]
+    own, _ = set_thresholds(rows, texts, rate)
+    return Calibration(threshold_at_fpr(failed, rate) if failed else None, own)

@@ -44,12 +44,11 @@ from robometer_rl.rewards.training.words import distil_word_table, teacher_folde
 from ..common.allocator import keep_freed_memory
 from ..common.progress import progress
 from ..episodes import Episode, list_episodes, read_episode
-from .calibration import check_validation, load_validation, validation_episodes
+from .calibration import calibrate, check_validation, load_validation, validation_episodes
 from .dataset import checkpoint_folder, fingerprint, read_episodes, read_sentences, refuse_unseen, task_texts
 from .evaluate import evaluate, load_by_task
 from .labels import label_all
-from .metrics import threshold_at_fpr
-from .task_thresholds import EpisodePeak, set_thresholds
+from .task_thresholds import EpisodePeak
 from .verdict import hold_aside, measures, score_episodes, verdict
 
 __all__ = ["FitConfig", "fit", "learning_rate_at", "main"]
@@ -495,13 +494,12 @@ def _judge(
     episodes = chain(validation_episodes(config.validation, texts), map(read_episode, run.aside))
     rows = score_episodes(model, episodes, texts)
     on = f"{len(rows)} episodes that were not trained on"
-    peaks = [row.peak for row in rows if not row.succeeded]
-    threshold = threshold_at_fpr(peaks, config.false_positives) if peaks else run.start.success_threshold
-    scored = [EpisodePeak(row.task, row.succeeded, row.peak) for row in rows]
-    own_thresholds, _ = set_thresholds(scored, texts, config.false_positives)
+    peaks = [EpisodePeak(row.task, row.succeeded, row.peak) for row in rows]
+    found_threshold, own_thresholds = calibrate(peaks, texts, config.false_positives)
+    threshold = run.start.success_threshold if found_threshold is None else found_threshold
     calibrated = (
         "calibrated"
-        if peaks
+        if found_threshold is not None
         else f"uncalibrated: {config.validation} holds no failed episodes of these tasks, nor enough of "
         f"{config.data} to hold some aside"
     )

@@ -49,6 +49,7 @@ def test_the_mean_is_calibrated_and_says_what_it_is_of(
         "last": {"seed": 1},
     }
     assert checkpoint.success_threshold != load_checkpoint(two[1]).success_threshold
+    assert set(checkpoint.success_thresholds) == set(TASKS), "its own too"
     assert load_reward_model(str(folder)).trained_worlds == TASKS
 
 

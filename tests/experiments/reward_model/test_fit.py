@@ -18,19 +18,18 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from robometer_rl.envs.tasks import get_task, list_tasks
 from robometer_rl.errors import InputError
-from robometer_rl.experiments.episodes import Episode, list_episodes, read_episode, write_episode
+from robometer_rl.experiments.episodes import list_episodes, read_episode, write_episode
 from robometer_rl.experiments.reward_model import fit as fitting
-from robometer_rl.experiments.reward_model.calibration import calibrate
 from robometer_rl.experiments.reward_model.fit import FitConfig, fit, learning_rate_at
 from robometer_rl.experiments.reward_model.labels import progress_labels, to_training_episode
 from robometer_rl.experiments.reward_model.metrics import pearson_r
-from robometer_rl.rewards import RewardModel, Scores, load_reward_model
+from robometer_rl.rewards import RewardModel, load_reward_model
 from robometer_rl.rewards.compact.checkpoint import load_checkpoint, save_checkpoint
 from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
 from robometer_rl.rewards.compact.runtime import CompactReward
 from robometer_rl.rewards.protocol import TaskThreshold
 from robometer_rl.rewards.training.augment import AugmentConfig
-from robometer_rl.rewards.training.sampling import BatchSampler, TaskText
+from robometer_rl.rewards.training.sampling import BatchSampler
 from robometer_rl.rewards.training.step import batch_losses
 
 
@@ -440,28 +439,3 @@ def test_the_episodes_of_the_training_set_no_threshold_of_a_task(own: FitConfig,
     chosen = replace(own, validation=tmp_path / "nowhere", start=tmp_path / "calibrated")
     saved = fit(chosen, "", Console(quiet=True))
     assert load_checkpoint(saved).success_thresholds == {}, "nor those of other weights"
-
-
-def test_calibrate_by_hand() -> None:
-    class Peaks:
-        """Success is the brightest pixel of each frame, under the canonical sentence only."""
-
-        def score(self, frames, task):  # type: ignore[no-untyped-def]
-            assert task == "press it"
-            bright = (frames.max(axis=(1, 2, 3)) / 255).astype(np.float32)
-            return Scores(bright, bright)
-
-    def episode(peak: int, kind: str) -> Episode:
-        frames = np.zeros((LENGTH, 4, 4, 3), dtype=np.uint8)
-        frames[3] = peak
-        done, zeros = np.full(LENGTH, kind == "success"), np.zeros(LENGTH, dtype=np.float32)
-        return Episode("mine/press", kind, peak, frames, done, zeros, zeros)
-
-    texts = {"mine/press": TaskText(("press it", "push it"))}
-    success = episode(255, "success")
-    failed = [episode(peak, "random") for peak in (51, 204, 153, 102)]
-    for rate, peak in ((0.0, 0.8), (0.25, 0.6), (0.5, 0.4)):
-        threshold = calibrate(Peaks(), [success, *failed], texts, rate)
-        assert threshold == pytest.approx(peak, abs=1e-6)
-        assert threshold > np.float32(peak), "a score counts as done when it reaches the threshold"
-    assert calibrate(Peaks(), [success], texts, 0.0) is None
