@@ -44,6 +44,10 @@ COMMANDS: dict[str, Command] = {
         "watch expert, half-way and random episodes earn their scores",
     ),
     "collect": Command("robometer_rl.experiments.collect.collect", "collect trajectories of graded quality"),
+    "import-demos": Command(
+        "robometer_rl.experiments.collect.import_demos",
+        "make episodes of demonstrations: folders of videos, robomimic's HDF5",
+    ),
     "fit": Command(
         "robometer_rl.experiments.reward_model.fit",
         "train the compact reward model on collected trajectories",

@@ -40,6 +40,7 @@ _load("robometer_test_envs", "foreign_envs.py")
 _load("robometer_test_episodes", "episodes.py")
 _load("robometer_test_runs", "runs.py")
 _load("robometer_test_browser", "browser.py")
+_load("robometer_test_demos", "demos.py")
 
 
 @pytest.fixture

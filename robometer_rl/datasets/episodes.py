@@ -311,6 +311,16 @@ def read_outcome(path: Path) -> bool:
         return bool(np.any(_dataset(file, "success", 1)[:]))
 
 
+def read_detail(path: Path) -> str:
+    """What an episode's writer noted of it, without reading the frames.
+
+    Raises:
+        ValueError: The file is no whole episode file.
+    """
+    with _opened(path) as file:
+        return _text(file, "detail")
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """An episode file to read from; what is wrong with it is told by its name."""

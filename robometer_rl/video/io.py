@@ -7,7 +7,7 @@ together with what was expected, since a model would score a transposed or wrong
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -71,7 +71,11 @@ class Video:
         return fps, np.maximum(np.diff(edges), once)
 
 
-def read_video(path: str | Path, fps: float | None = None) -> Video:
+def read_video(
+    path: str | Path,
+    fps: float | None = None,
+    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None = None,
+) -> Video:
     """Read a video file, an animated image, a numpy array or a folder of images.
 
     Args:
@@ -81,6 +85,8 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
         fps: keep the picture that is shown at each of so many moments per second, always the first and the
             last one, and none twice where pictures come at a steady pace. None keeps every stored picture
             once, at its own time.
+        change: what to do to each picture, uint8 `(H, W, 3)`, when it is decoded, such as to make it smaller:
+            then a long video need not fit into the memory at its own size. None keeps it as it is.
 
     Returns:
         The frames kept, in RGB.
@@ -101,7 +107,7 @@ def read_video(path: str | Path, fps: float | None = None) -> Video:
             f"{path} has no frame rate, so it cannot be subsampled to {fps:g} frames per second; "
             "leave fps out, or store the frames in an npz file that also holds the scalar 'fps'"
         )
-    return _collect(source, path, fps)
+    return _collect(source, path, fps, change)
 
 
 def write_mp4(path: str | Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> Path:
@@ -178,7 +184,12 @@ def _open(path: Path) -> Source:
     return _read_file(path)
 
 
-def _collect(source: Source, path: Path, fps: float | None) -> Video:
+def _collect(
+    source: Source,
+    path: Path,
+    fps: float | None,
+    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] | None,
+) -> Video:
     """Keep the pictures that `fps` asks for, checking each one."""
     kept: list[tuple[int, float, NDArray[np.uint8]]] = []
     # Between two pictures of the source; a picture that comes half of it late still counts as on time.
@@ -203,10 +214,10 @@ def _collect(source: Source, path: Path, fps: float | None) -> Video:
         shape = frame.shape
         if sparse:
             serve(time)
-        before = (number, time, frame)
+        before = (number, time, frame if change is None else change(frame))
         if not sparse:
             kept.append(before)
-        if len(kept) * frame.nbytes > MAX_BYTES:
+        if len(kept) * before[2].nbytes > MAX_BYTES:
             raise ValueError(
                 f"{path} is longer than {MAX_BYTES / 2**30:.0f} GiB decoded; subsample it with a lower fps"
             )

@@ -430,3 +430,19 @@ def test_a_long_gif_is_decoded_one_picture_at_a_time(tmp_path: Path, monkeypatch
     with pytest.raises(ValueError, match="subsample it with a lower fps"):
         read_video(tmp_path / "v.gif")
     assert len(read_video(tmp_path / "v.gif", fps=4.0)) == 5
+
+
+def test_pictures_are_changed_as_they_come_and_the_memory_holds_the_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
+    np.save(tmp_path / "v.npy", frames)
+    monkeypatch.setattr("robometer_rl.video.io.MAX_BYTES", frames.nbytes)
+    write_mp4(tmp_path / "v.mp4", np.concatenate([frames, frames]), 10.0)
+    with pytest.raises(ValueError, match="longer than"):
+        read_video(tmp_path / "v.mp4")
+    video = read_video(tmp_path / "v.mp4", None, lambda frame: frame[::8, ::8])
+    assert video.frames.shape == (12, 8, 8, 3)
+    np.testing.assert_array_equal(
+        read_video(tmp_path / "v.npy", None, lambda frame: frame[::-1]).frames, frames[:, ::-1]
+    )
