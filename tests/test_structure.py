@@ -28,10 +28,11 @@ DIRECTIONS: dict[str, dict[str, set[str]]] = {
         "subenvs": {"scoring", "frames", "errors"},
         "scoring": {"frames", "frame_checks", "success", "errors"},
         # A dead picture is told alike in an environment and in a video.
-        "video": {"arguments", "frame_checks", "errors"},
+        "video": {"arguments", "files", "frame_checks", "errors"},
         # Its readers take videos too; a recorder takes frames as the wrappers do.
         "datasets": {"video", "arguments", "frames", "frame_checks", "success", "errors"},
         "success": set(),
+        "files": set(),
         "frames": {"errors"},
         "frame_checks": set(),
         "arguments": {"errors"},

@@ -1,34 +1,7 @@
-"""Files that are written in one piece: a reader sees the old one or the whole new one."""
+"""Files that are written in one piece, as the plugin writes them too."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from robometer_rl.files import write_json, write_whole
 
 __all__ = ["write_json", "write_whole"]
-
-
-def write_json(path: Path, values: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Writes JSON in one piece: a reader sees the old file or the whole new one.
-
-    Args:
-        path: The file.
-        values: What JSON can hold.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
-
-
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Writes a file in one piece: a reader sees the old one or the whole new one.
-
-    Args:
-        path: The file; its folder exists.
-        content: What it holds.
-    """
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
