@@ -17,10 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .pictures import ANIMATION_SUFFIXES, ARRAY_SUFFIXES, read_animation, read_array, read_folder
+from .pictures import (
+    ANIMATION_SUFFIXES,
+    ARRAY_SUFFIXES,
+    IMAGE_SUFFIXES,
+    holds_video,
+    is_animated,
+    read_animation,
+    read_array,
+    read_folder,
+)
 from .source import Source
 
-__all__ = ["Video", "read_video", "write_mp4"]
+__all__ = ["Video", "check_readable", "is_still", "is_video_file", "read_video", "write_mp4"]
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
 MAX_BYTES = 4 * 2**30
@@ -69,6 +78,57 @@ class Video:
         fps = min(pace, MAX_SHOWN_FPS) if pace > 0 else UNKNOWN_FPS
         edges = np.rint(np.append(self.times, ends[-1]) * fps).astype(np.int64)
         return fps, np.maximum(np.diff(edges), once)
+
+
+def is_video_file(path: Path) -> bool:
+    """Tells by its name whether a file is a video; of arrays and webp images, by what they hold.
+
+    Args:
+        path: A file.
+
+    Returns:
+        Whether it is one, readable or not. Arrays that have not four dimensions and webp images of one picture
+        are none.
+    """
+    suffix = path.suffix.lower()
+    if suffix in ARRAY_SUFFIXES:
+        return holds_video(path)
+    if suffix in IMAGE_SUFFIXES:
+        return suffix in ANIMATION_SUFFIXES and is_animated(path)
+    return suffix in (*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES)
+
+
+def is_still(path: Path) -> bool:
+    """Tells by its name whether a file is one picture of a folder that is a video.
+
+    Args:
+        path: A file.
+
+    Returns:
+        Whether it is one.
+    """
+    return path.suffix.lower() in IMAGE_SUFFIXES and not is_video_file(path)
+
+
+def check_readable(path: Path) -> None:
+    """Decodes the first picture, so that what is no video is told before anything is scored.
+
+    Args:
+        path: As for `read_video`.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: it is no video, or nothing of it can be read.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"no video at {path}")
+    pictures = iter(_open(path).pictures)
+    for _, frame in pictures:
+        _check_frame(frame, f"frame 0 of {path}", None)
+        break
+    else:
+        raise ValueError(f"{path} holds no frames")
 
 
 def read_video(

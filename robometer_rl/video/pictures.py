@@ -25,6 +25,9 @@ __all__ = [
     "ANIMATION_SUFFIXES",
     "ARRAY_SUFFIXES",
     "IMAGE_SUFFIXES",
+    "holds_video",
+    "is_animated",
+    "natural_order",
     "read_animation",
     "read_array",
     "read_folder",
@@ -35,6 +38,27 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 ARRAY_SUFFIXES = (".npy", ".npz")
 DEFAULT_SECONDS = 0.1
 """How long a picture of an animation that names no duration is shown; browsers do the same."""
+_UNREADABLE = (EOFError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError)
+"""What a damaged numpy file raises. RuntimeError: a password or a compression (NotImplementedError) that zipfile
+does not have."""
+
+
+def is_animated(path: Path) -> bool:
+    """Tells whether an image file holds several pictures.
+
+    Args:
+        path: An image file.
+
+    Returns:
+        Whether it does; False for one that cannot be read.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return getattr(image, "n_frames", 1) > 1
+    except (UnidentifiedImageError, OSError, EOFError, SyntaxError, Image.DecompressionBombError):
+        return False
 
 
 def read_animation(path: Path) -> Source:
@@ -99,8 +123,7 @@ def read_array(path: Path, most: int) -> Source:
     """
     try:
         array, what, rate = _npy(path, most) if path.suffix.lower() == ".npy" else _npz(path, most)
-    except (EOFError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        # RuntimeError: a password or a compression (NotImplementedError) that zipfile does not have.
+    except _UNREADABLE as error:
         raise ValueError(f"{path} cannot be read as a numpy file: {error}") from error
     _check_array(array, what)
     gap = 1.0 if rate is None else 1.0 / rate
@@ -141,14 +164,43 @@ def _npz(path: Path, most: int) -> tuple[NDArray[Any], str, float | None]:
         return read(key, most), f"{path}[{key!r}]", None if rate is None else float(rate.item())
 
 
+def holds_video(path: Path) -> bool:
+    """Tells by its header alone whether a numpy file is meant as a video, among others that hold numbers.
+
+    Args:
+        path: A npy or npz file.
+
+    Returns:
+        Whether it holds an array of four dimensions, or cannot be read, which `read_array` then reports.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            with path.open("rb") as file:
+                return len(_header(file)[0]) == 4
+        with zipfile.ZipFile(path) as archive:
+            members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+            names = [name for name in members if name != "fps"]
+            key = names[0] if len(names) == 1 else "frames"
+            if key not in members:
+                return False
+            with archive.open(members[key]) as file:
+                return len(_header(file)[0]) == 4
+    except (*_UNREADABLE, ValueError, tokenize.TokenError):
+        return True
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype of an array in numpy's format."""
+    version = np.lib.format.read_magic(file)
+    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = reader(file)
+    return shape, dtype
+
+
 def _check_header(file: IO[bytes], what: str, most: int, stored: int) -> None:
     """Refuses an array that is too large, holds objects, or is not all there, by its header alone."""
     try:
-        version = np.lib.format.read_magic(file)
-        reader = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        shape, _, dtype = reader(file)
+        shape, dtype = _header(file)
     except (ValueError, tokenize.TokenError) as error:
         raise ValueError(f"{what} cannot be read as a numpy file: {error}") from error
     if dtype.hasobject:
@@ -190,7 +242,7 @@ def read_folder(path: Path) -> Source:
         ValueError: It holds no images, or, when it comes to one, that cannot be read as one RGB picture.
     """
     files = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
-    files = sorted((file for file in files if not file.name.startswith(".")), key=_natural)
+    files = sorted((file for file in files if not file.name.startswith(".")), key=natural_order)
     if not files:
         raise ValueError(f"the folder {path} holds no images ({', '.join(IMAGE_SUFFIXES)})")
     return Source((float(number), _picture(file)) for number, file in enumerate(files))
@@ -226,7 +278,14 @@ def _as_rgb(image: Image, file: Path) -> NDArray[np.uint8]:
     return np.asarray(image.convert("RGB"))
 
 
-def _natural(file: Path) -> list[tuple[int, int, str]]:
-    """Sort key that compares the digits in a name as numbers."""
+def natural_order(file: Path) -> list[tuple[int, int, str]]:
+    """Sort key of files in one folder that compares the digits in a name as numbers.
+
+    Args:
+        file: The file.
+
+    Returns:
+        The key, by which frame_2 comes before frame_10.
+    """
     parts = re.split(r"(\d+)", file.name)
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
