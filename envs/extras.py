@@ -16,7 +16,6 @@ _EXTRA_OF = {
     "fast_simplification": "metaworld",
     "h5py": "train",
     "psutil": "train",
-    "jinja2": "train",
     "ray": "ray",
     "tensorboard": "train",
     "yaml": "train",

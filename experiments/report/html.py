@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from robometer_rl.envs.extras import naming_extras
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from .blocks import Block, Section
-
-with naming_extras():
-    from jinja2 import Environment, PackageLoader, StrictUndefined
 
 __all__ = ["page"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from html import unescape
@@ -324,16 +323,6 @@ def test_wrong_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ReportConfig(tmp_path, resamples=5)
     with pytest.raises(ValueError, match="max_video_mb=-1"):
         ReportConfig(tmp_path, max_video_mb=-1)
-
-
-def test_on_the_core_install_it_names_the_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name in ("report", "page", "html"):
-        monkeypatch.delitem(sys.modules, f"robometer_rl.experiments.report.{name}")
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    assert command_line(["report", str(small(tmp_path)), "--resamples", "200"]) == 2
-    assert "pip install 'robometer-rl[train]'" in capsys.readouterr().err
 
 
 def test_many_groups_and_tasks_are_drawn(tmp_path: Path) -> None:
