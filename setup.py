@@ -46,6 +46,7 @@ setup(
     },
     package_data={
         "robometer_rl": ["py.typed"],
+        "robometer_rl.video": ["templates/*"],
         "robometer_rl.rewards": ["weights/*/*"],
         "robometer_rl.envs": ["*.json"],
         "robometer_rl.experiments.agent": ["hyperparameters/*.yaml"],

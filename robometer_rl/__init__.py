@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .scoring.unseen_world import UnseenWorldWarning
     from .subenvs.share_frames import ShareFrames
     from .subenvs.workers import WorkerDiedError
+    from .video.batch import score_videos
+    from .video.ranking import RankedVideo, VideoRanking, rank_videos
+    from .video.scored import FailedVideo, ScoredVideo, VideoScores
     from .wrappers.sb3 import VecRobometerReward
     from .wrappers.sb3_replay import RobometerDictReplayBuffer, RobometerReplayBuffer
     from .wrappers.single import RobometerReward
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DeadFrameWarning",
+    "FailedVideo",
+    "RankedVideo",
     "RecordEpisodes",
     "Relabelled",
     "RewardConfig",
@@ -42,24 +47,31 @@ __all__ = [
     "RobometerReplayBuffer",
     "RobometerReward",
     "RobometerVectorReward",
+    "ScoredVideo",
     "Scores",
     "ShapingConfig",
     "ShareFrames",
     "UncalibratedTaskWarning",
     "UnseenWorldWarning",
     "VecRobometerReward",
+    "VideoRanking",
+    "VideoScores",
     "WorkerDiedError",
     "__version__",
     "load_reward_model",
     "make_env",
+    "rank_videos",
     "register_robot_envs",
     "relabel",
+    "score_videos",
 ]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "DeadFrameWarning": "robometer_rl.frame_checks",
+    "FailedVideo": "robometer_rl.video.scored",
+    "RankedVideo": "robometer_rl.video.ranking",
     "RecordEpisodes": "robometer_rl.datasets.recorder",
     "Relabelled": "robometer_rl.scoring.relabel",
     "RewardConfig": "robometer_rl.scoring.episode_state",
@@ -69,16 +81,21 @@ _HOMES = {
     "RobometerReplayBuffer": "robometer_rl.wrappers.sb3_replay",
     "RobometerReward": "robometer_rl.wrappers.single",
     "RobometerVectorReward": "robometer_rl.wrappers.vector",
+    "ScoredVideo": "robometer_rl.video.scored",
     "Scores": "robometer_rl.rewards.protocol",
     "ShapingConfig": "robometer_rl.scoring.shaping",
     "ShareFrames": "robometer_rl.subenvs.share_frames",
     "UncalibratedTaskWarning": "robometer_rl.scoring.thresholds",
     "UnseenWorldWarning": "robometer_rl.scoring.unseen_world",
     "VecRobometerReward": "robometer_rl.wrappers.sb3",
+    "VideoRanking": "robometer_rl.video.ranking",
+    "VideoScores": "robometer_rl.video.scored",
     "WorkerDiedError": "robometer_rl.subenvs.workers",
     "load_reward_model": "robometer_rl.rewards.loading",
     "make_env": "robometer_rl.envs.make",
+    "rank_videos": "robometer_rl.video.ranking",
     "relabel": "robometer_rl.scoring.relabel",
+    "score_videos": "robometer_rl.video.batch",
 }
 
 

@@ -1,4 +1,4 @@
-"""The command line: `robometer-rl score | demo | collect | fit | evaluate | train | sweep | report | ...`.
+"""The command line: `robometer-rl score | rank | demo | collect | fit | train | sweep | report | ...`.
 
 A command is a row in `COMMANDS`: the module that holds its `main(argv)` and one line of help. `main` reads
 its options into one frozen dataclass and runs. Nothing is imported before its command is called, so that the
@@ -37,8 +37,9 @@ class Command:
 
 COMMANDS: dict[str, Command] = {
     "score": Command(
-        "robometer_rl.video.score", "score a video: progress and success of a task, frame by frame"
+        "robometer_rl.video.score", "score videos: progress and success of a task, frame by frame"
     ),
+    "rank": Command("robometer_rl.video.rank", "order videos of one task from the best to the worst"),
     "demo": Command(
         "robometer_rl.experiments.examples.demo",
         "watch expert, half-way and random episodes earn their scores",

@@ -317,6 +317,7 @@ def test_the_wheel_holds_every_module_and_data_file(installed: Path) -> None:
     wanted += [
         f"robometer_rl/{path.relative_to(ROOT)}" for path in (ROOT / "rewards/weights/compact").iterdir()
     ]
+    wanted += [str(path.relative_to(ROOT)) for path in ROOT.glob("robometer_rl/video/templates/*")]
     for pattern in (
         "envs/*.json",
         "experiments/report/templates/*",

@@ -22,7 +22,7 @@ class FoundVideos:
     """What stands behind the paths that a user named."""
 
     videos: tuple[Path, ...]
-    """Files and folders of stills, each once, in the order named; in a folder, by the numbers in the names."""
+    """Files and folders of stills, each once, in the order named; in a folder by the numbers in names."""
     passed_over: tuple[Path, ...]
     """Files in folders that are no videos."""
 

@@ -87,8 +87,8 @@ def is_video_file(path: Path) -> bool:
         path: A file.
 
     Returns:
-        Whether it is one, readable or not. Arrays that have not four dimensions and webp images of one picture
-        are none.
+        Whether it is one, readable or not. Arrays that have not four dimensions are none, nor are webp
+        images of one picture.
     """
     suffix = path.suffix.lower()
     if suffix in ARRAY_SUFFIXES:

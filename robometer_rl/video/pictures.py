@@ -39,8 +39,8 @@ ARRAY_SUFFIXES = (".npy", ".npz")
 DEFAULT_SECONDS = 0.1
 """How long a picture of an animation that names no duration is shown; browsers do the same."""
 _UNREADABLE = (EOFError, OSError, zipfile.BadZipFile, zlib.error, RuntimeError)
-"""What a damaged numpy file raises. RuntimeError: a password or a compression (NotImplementedError) that zipfile
-does not have."""
+"""What a damaged numpy file raises. RuntimeError: a password or a compression (NotImplementedError) that
+zipfile does not have."""
 
 
 def is_animated(path: Path) -> bool:
