@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from ..frame_checks import check_video
 from .figures import ScoredEpisode
-from .find import FoundVideos, file_identity, find_videos
 from .io import Video, read_video
+from .paths import VideoPaths, expand_paths, file_identity
 from .scored import FailedVideo, ScoredVideo, VideoScores, spread_evenly
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def score_videos(
         ValueError: No path is given, a file is no video, a folder holds none, a video has no task, a task is
             empty, the model is unknown, or it refuses a task.
     """
-    found = find_videos(paths)
+    found = expand_paths(paths)
     tasks = tasks_of(found, task)
     check_rate(fps)
     loaded, name = load_model(model)
@@ -80,7 +80,7 @@ def score_videos(
     return score_found(found, tasks, loaded, name, fps, console)
 
 
-def tasks_of(found: FoundVideos, task: Tasks) -> list[str]:
+def tasks_of(found: VideoPaths, task: Tasks) -> list[str]:
     """The task of each video.
 
     Args:
@@ -155,7 +155,7 @@ def check_tasks(model: RewardModel, tasks: Iterable[str]) -> None:
 
 
 def score_found(
-    found: FoundVideos,
+    found: VideoPaths,
     tasks: Sequence[str],
     model: RewardModel,
     name: str,

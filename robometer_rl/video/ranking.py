@@ -16,8 +16,8 @@ from robometer_rl.rewards.protocol import FrameResizer
 
 from .batch import check_rate, check_tasks, load_model, score_found, tasks_of, track
 from .comparisons import bradley_terry, draw_pairs, kendall_tau_b, ranks
-from .find import FoundVideos, find_videos
 from .io import read_video
+from .paths import VideoPaths, expand_paths
 from .scored import ScoredVideo, VideoScores
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def rank_videos(
 class ReadyToRank:
     """What a ranking needs, checked before the work begins."""
 
-    found: FoundVideos
+    found: VideoPaths
     task: str
     model: RewardModel
     name: str
@@ -150,7 +150,7 @@ def ready_to_rank(
     fps: float | None,
 ) -> ReadyToRank:
     """Finds the videos, loads the model and refuses what cannot be ranked; arguments as for `rank_videos`."""
-    found = find_videos(paths)
+    found = expand_paths(paths)
     tasks_of(found, task)
     check_rate(fps)
     _check_options(len(found.videos), by, pairs, seed)

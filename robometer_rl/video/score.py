@@ -31,10 +31,10 @@ from .batch import (
     without_frames,
 )
 from .figures import ScoredEpisode, draw_episode, draw_overlay
-from .find import FoundVideos, find_videos
 from .io import Video, read_video, write_mp4
 from .notice import worlds_notice
 from .outputs import check_outputs, ready, report_many, write_tables, write_text
+from .paths import VideoPaths, expand_paths
 from .scored import VideoScores, spread_evenly
 from .task_table import read_tasks
 
@@ -104,14 +104,14 @@ def score(config: ScoreConfig) -> int:
         )
         # A file that is named alone is opened once, when it is scored.
         alone = len(paths) == 1 and not paths[0].expanduser().is_dir()
-        found = FoundVideos(paths, ()) if alone else find_videos(paths)
+        found = VideoPaths(paths, ()) if alone else expand_paths(paths)
         sentences = tasks_of(found, task)
     if len(found.videos) == 1 and found.videos[0] in (paths[0], paths[0].expanduser()):
         return _score_one(config, found.videos[0], sentences[0])
     return _score_many(config, found, sentences)
 
 
-def _score_many(config: ScoreConfig, found: FoundVideos, tasks: Sequence[str]) -> int:
+def _score_many(config: ScoreConfig, found: VideoPaths, tasks: Sequence[str]) -> int:
     """Scores several videos, one row each."""
     with checking_input():
         for option, path in (("plot", config.plot), ("overlay", config.overlay)):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .find import short_names
+from .paths import short_names
 
 __all__ = ["FailedVideo", "ScoredVideo", "VideoScores", "spread_evenly"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from .find import file_identity
+from .paths import file_identity
 
 __all__ = ["COLUMNS", "read_tasks"]
 

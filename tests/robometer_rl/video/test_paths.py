@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from robometer_rl.video.find import find_videos, short_names
+from robometer_rl.video.paths import expand_paths, short_names
 
 
 def clip(path: Path, shape: tuple[int, ...] = (2, 8, 8, 3)) -> Path:
@@ -28,7 +28,7 @@ def text(path: Path) -> Path:
 
 
 def found(root: Path, *paths: Path) -> tuple[list[str], list[str]]:
-    result = find_videos(paths or (root,))
+    result = expand_paths(paths or (root,))
     return tuple([str(path.relative_to(root)) for path in group]  # type: ignore[return-value]
                  for group in (result.videos, result.passed_over))  # fmt: skip
 
@@ -131,14 +131,14 @@ def test_a_named_path_that_is_no_video_is_an_error(tmp_path: Path, name: str, me
     text(tmp_path / "text.mp4")
     clip(tmp_path / "rewards.npy", (21,))
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        find_videos([clip(tmp_path / "good.npy"), tmp_path / name])
+        expand_paths([clip(tmp_path / "good.npy"), tmp_path / name])
 
 
 def test_no_path_and_a_bare_string_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no video is named"):
-        find_videos([])
+        expand_paths([])
     with pytest.raises(ValueError, match=r"must be a list of videos and folders, got the one path 'v.mp4'"):
-        find_videos("v.mp4")
+        expand_paths("v.mp4")
 
 
 def test_names_lose_the_folders_that_all_share(tmp_path: Path) -> None:

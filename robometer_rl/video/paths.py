@@ -14,11 +14,11 @@ from pathlib import Path
 from .io import check_readable, is_still, is_video_file
 from .pictures import natural_order
 
-__all__ = ["FoundVideos", "file_identity", "find_videos", "short_names"]
+__all__ = ["VideoPaths", "expand_paths", "file_identity", "short_names"]
 
 
 @dataclass(frozen=True)
-class FoundVideos:
+class VideoPaths:
     """What stands behind the paths that a user named."""
 
     videos: tuple[Path, ...]
@@ -36,7 +36,7 @@ class _Folder:
     has_video_file: bool = False
 
 
-def find_videos(paths: Sequence[str | Path]) -> FoundVideos:
+def expand_paths(paths: Sequence[str | Path]) -> VideoPaths:
     """Finds the videos that paths stand for.
 
     Args:
@@ -69,7 +69,7 @@ def find_videos(paths: Sequence[str | Path]) -> FoundVideos:
     chosen = _once(videos)
     named = {file_identity(path) for path in chosen}
     others = tuple(path for path in _once(passed_over) if file_identity(path) not in named)
-    return FoundVideos(chosen, others)
+    return VideoPaths(chosen, others)
 
 
 def _search(folder: Path, above: frozenset[tuple[object, ...]]) -> _Folder:
