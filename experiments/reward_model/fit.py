@@ -7,144 +7,53 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from rich.console import Console
-from torch import Tensor
 
 from robometer_rl.arguments import read_arguments
 from robometer_rl.envs.extras import naming_extras
 from robometer_rl.errors import checking_input
-from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from robometer_rl.rewards.compact.configuration import CompactConfig
-from robometer_rl.rewards.compact.modeling import CompactRewardNetwork
+from robometer_rl.rewards.compact.checkpoint import Checkpoint, save_checkpoint
 from robometer_rl.rewards.compact.runtime import CompactReward
-from robometer_rl.rewards.compact.text import TaskTokenizer
-from robometer_rl.rewards.training.augment import AugmentConfig
 from robometer_rl.rewards.training.sampling import (
-    Batch,
     BatchSampler,
-    SamplingConfig,
     TaskText,
     TrainingEpisode,
 )
-from robometer_rl.rewards.training.step import WordNoise, batch_losses, warn_if_emulated
-from robometer_rl.rewards.training.words import distil_word_table, teacher_folder
+from robometer_rl.rewards.training.step import batch_losses, warn_if_emulated
 
 from ..common.allocator import keep_freed_memory
 from ..common.progress import progress
-from ..episodes import Episode, list_episodes, read_episode
+from ..episodes import Episode, read_episode
 from .calibration import calibrate, check_validation, load_validation, validation_episodes
-from .dataset import checkpoint_folder, fingerprint, read_episodes, read_sentences, refuse_unseen, task_texts
+from .dataset import read_episodes, read_sentences, refuse_unseen, task_texts
 from .evaluate import evaluate, load_by_task
+from .fit_config import FitConfig, learning_rate_at
 from .labels import label_all
 from .task_thresholds import EpisodePeak
-from .verdict import hold_aside, measures, score_episodes, verdict
+from .training_run import TrainingRun
+from .verdict import GOOD, measures, score_episodes, verdict
 
-__all__ = ["FitConfig", "fit", "learning_rate_at", "main"]
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """A training run."""
-
-    data: Path = Path("data/train")
-    """Training episodes, from `robometer-rl collect`."""
-    validation: Path = Path("data/validation")
-    """Episodes for the evaluation on the way, the verdict at the end and the success threshold; never trained
-    on. Optional with --sentences: every fifth success and failure of a task of which it lacks one of the two
-    is then held aside from --data in their place."""
-    out: Path = Path("runs/compact")
-    """Where state, logs and the checkpoint go."""
-    start: Path | None = None
-    """Checkpoint folder to start from; "compact" is the bundled model, to fit on a few demonstrations."""
-    sentences: Path | None = None
-    """JSON with sentences of tasks outside the table: {"suite/task": ["canonical", "paraphrase", ...]}."""
-    allow_unseen: bool = False
-    """Train on tasks of the unseen split too, which are then no test of generalisation any more."""
-    steps: int = 4000
-    """Optimiser steps."""
-    seed: int = 0
-    """Seed of weights, batches, augmentation."""
-    learning_rate: float = 1e-3
-    """Peak learning rate of AdamW."""
-    warmup: int = 200
-    """Steps of linear warm-up, then cosine to a fiftieth."""
-    weight_decay: float = 0.05
-    """On matrices and kernels only."""
-    grad_clip: float = 1.0
-    """Largest gradient norm."""
-    ema: float = 0.998
-    """Largest decay of the moving average of the weights, which is what is evaluated and saved; it warms up:
-    at step t the decay is at most (1 + t) / (10 + t)."""
-    success_negative_below: float = 1.0
-    """In a success, frames from this progress up to the success get no success label. Robometer leaves out
-    those from 0.5 up to its success cutoff. Here the simulator tells success exactly, so by default (1) every
-    frame has a label: a head that is not told where the end is fires early."""
-    preference: bool = True
-    """Train by preference too; without it the model is the progress-only one of the ablation."""
-    device: str = "cpu"
-    """torch device."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the large products; bfloat16 takes half the time where the processor has it (AVX512-BF16, AMX),
-    and many times float32's where it has not."""
-    threads: int = 0
-    """CPU threads; 0 leaves torch's choice."""
-    save_every: int = 200
-    """Steps between saved states."""
-    evaluate_every: int = 1000
-    """Steps between evaluations on validation episodes."""
-    evaluate_episodes: int = 2
-    """Episodes per task and kind in these evaluations."""
-    false_positives: float = 0.02
-    """Share of failed validation episodes that may reach the calibrated success threshold."""
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    """The batches."""
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """The random views."""
-    noise: WordNoise = field(default_factory=WordNoise)
-    """Noise on the task words."""
-
-    def __post_init__(self) -> None:
-        """Checks the numbers before anything is read.
-
-        Raises:
-            ValueError: One is out of its range.
-        """
-        least = {"steps": 1, "seed": 0, "warmup": 0, "threads": 0, "save_every": 1}
-        for name, bound in {**least, "evaluate_every": 1, "evaluate_episodes": 1}.items():
-            if getattr(self, name) < bound:
-                raise ValueError(f"{name} should be at least {bound}, got {getattr(self, name)}")
-        for name in ("ema", "false_positives"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(f"{name} should be from 0 up to, but not, 1, got {getattr(self, name)}")
-        if not 0.0 <= self.success_negative_below <= 1.0:
-            raise ValueError(
-                f"success_negative_below should be from 0 to 1, got {self.success_negative_below}"
-            )
-        for name in ("learning_rate", "grad_clip"):
-            if not 0.0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} should be a positive number, got {getattr(self, name)}")
-        if not 0.0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay should be a number of at least 0, got {self.weight_decay}")
+__all__ = ["FitConfig", "fit", "main"]
 
 
 def _load(
-    config: FitConfig, run: _Run, console: Console
+    config: FitConfig, run: TrainingRun, console: Console
 ) -> tuple[list[TrainingEpisode], dict[str, TaskText]]:
     """The training episodes with their labels, and the texts of their tasks."""
     own = {} if config.sentences is None else read_sentences(config.sentences, run.tokenizer)
-    recorded = read_episodes(run.training, run.network.config.image_size, console)
+    recorded = read_episodes([*run.training, *run.replay], run.network.config.image_size, console)
     texts = task_texts({episode.task for episode in recorded}, own)
     if not config.allow_unseen:
         refuse_unseen(texts)
@@ -166,207 +75,52 @@ def _load(
     return episodes, texts
 
 
-def _starting_point(config: FitConfig) -> Checkpoint:
-    if config.start is not None:
-        return load_checkpoint(checkpoint_folder(config.start))
-    sizes = CompactConfig()
-    network = CompactRewardNetwork(sizes)
-    network.get_buffer("word_table").copy_(distil_word_table(sizes.word_size))
-    return Checkpoint(network, TaskTokenizer(teacher_folder() / "tokenizer.json", sizes.max_words))
-
-
-def learning_rate_at(step: int, config: FitConfig) -> float:
-    """Linear warm-up, then cosine from the peak to a fiftieth of it."""
-    if step < config.warmup:
-        return config.learning_rate * (step + 1) / config.warmup
-    share = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
-
-
-def _optimizer(network: CompactRewardNetwork, config: FitConfig) -> torch.optim.AdamW:
-    decayed = [p for p in network.parameters() if p.dim() >= 2]
-    plain = [p for p in network.parameters() if p.dim() < 2]
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
-
-
-def _warmed_average(largest: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    """Moving average of weights whose decay rises from a tenth to `largest`.
-
-    It averages over the last ninth of the steps so far, until that is as long as the largest decay's own
-    average. With a decay that is the same from the start, 37% of what is saved after 500 steps at 0.998 are
-    the weights that the run began with. The rule reads the step alone and not the number of steps to come.
-
-    Args:
-        largest: In [0, 1).
-
-    Returns:
-        What `AveragedModel` takes as `multi_avg_fn`.
-    """
-
-    @torch.no_grad()
-    def update(averages: Sequence[Tensor], weights: Sequence[Tensor], step: Tensor | int) -> None:
-        decay = min(largest, (1.0 + float(step)) / (10.0 + float(step)))
-        for average, weight in zip(averages, weights, strict=True):
-            average.lerp_(weight, 1.0 - decay)
-
-    return update
-
-
 _JUDGED_PER_KIND = 10
 """Training episodes per task and kind that judge a fit for which no others are there."""
 
-_FREE = {"out", "validation", "allow_unseen", "device", "threads", "save_every", "evaluate_every"}
-_FREE |= {"evaluate_episodes", "false_positives"}
-"""Options that a resumed run may change."""
+
+def _task_shares(run: TrainingRun, tasks: Collection[str]) -> dict[str, float] | None:
+    """Each task's share of the batches where episodes are replayed; None where none are.
+
+    Raises:
+        ValueError: A task is in both folders, so that nobody could tell its episodes apart.
+    """
+    config = run.config
+    if config.replay is None:
+        return None
+    own = run.tasks
+    both = own & {path.parent.relative_to(config.replay).as_posix() for path in run.replay}
+    if both:
+        raise ValueError(f"{', '.join(sorted(both))} is in {config.data} and in the replayed {config.replay}")
+    replayed = len(tasks) - len(own)
+    return {
+        task: (1.0 - config.replay_share) / len(own) if task in own else config.replay_share / replayed
+        for task in tasks
+    }
 
 
-def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested options side by side, `sampling.stall` for `stall` in `sampling`."""
-    found: dict[str, Any] = {}
-    for name, value in options.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return found
-
-
-class _Run:
-    """Everything that a resumed run must get back."""
-
-    def __init__(self, config: FitConfig) -> None:
-        torch.manual_seed(config.seed)
-        self.config = config
-        self.training, self.aside = list_episodes(config.data), list[Path]()
-        if config.sentences is not None:
-            self.training, self.aside = hold_aside(config.data, config.validation)
-        self.data = fingerprint(config.data, self.training)
-        self.start = _starting_point(config)
-        self.network, self.tokenizer = self.start.network, self.start.tokenizer
-        torch.nn.Module.to(self.network, config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network.train()
-        self.average = torch.optim.swa_utils.AveragedModel(
-            self.network,
-            multi_avg_fn=_warmed_average(config.ema),
-            use_buffers=False,
-        )
-        self.optimizer = _optimizer(self.network, config)
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.step = 0
-        self.seconds = 0.0
-
-    @property
-    def recipe(self) -> str:
-        """The options that decide what comes out, as JSON: a resumed run must have the same."""
-        kept = {key: value for key, value in asdict(self.config).items() if key not in _FREE}
-        return json.dumps(kept, default=str, sort_keys=True)
-
-    @property
-    def path(self) -> Path:
-        """File of the saved state."""
-        return self.config.out / "state.pt"
-
-    def save(self) -> None:
-        """Write the state under a temporary name, then rename: a killed run leaves the old state whole."""
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "generator": self.generator.get_state(),
-            "dropout": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if self.config.device.startswith("cuda") else [],
-            "step": self.step,
-            "seconds": self.seconds,
-            "recipe": self.recipe,
-            "data": self.data,
-        }
-        part = self.path.with_suffix(".part")
-        torch.save(state, part)
-        os.replace(part, self.path)
-
-    def resume(self) -> bool:
-        """Load the saved state if there is one; says whether there was."""
-        if not self.path.exists():
-            return False
-        state = torch.load(self.path, map_location=self.config.device, weights_only=True)
-        changed = self._changed_since(state)
-        if changed:
-            raise ValueError(
-                f"{self.path} is of another run ({'; '.join(changed)}): "
-                "give the old options to go on with it, or another --out"
-            )
-        self.network.load_state_dict(state["network"], strict=True)
-        self.average.load_state_dict(state["average"], strict=True)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"].cpu())
-        torch.set_rng_state(state["dropout"].cpu())
-        if state["cuda"]:
-            torch.cuda.set_rng_state_all([rng.cpu() for rng in state["cuda"]])
-        self.step, self.seconds = int(state["step"]), float(state["seconds"])
-        return True
-
-    def _changed_since(self, state: dict[str, Any]) -> list[str]:
-        """What of options and data is not as it was; options that the state does not know are passed over."""
-        if "recipe" not in state:
-            raise ValueError(
-                f"{self.path} does not say which options it was made with (an older version saved it): "
-                "give another --out"
-            )
-        then, now = _flat(json.loads(state["recipe"])), _flat(json.loads(self.recipe))
-        changed = [
-            f"{name} was {then[name]!r}, now {value!r}"
-            for name, value in now.items()
-            if name in then and then[name] != value
-        ]
-        data = {**self.data, **state.get("data", {})}
-        if data["episodes"] != self.data["episodes"]:
-            changed.append(f"the data had {data['episodes']} episodes, now {self.data['episodes']}")
-        elif data["names"] != self.data["names"]:
-            changed.append("the data has episodes of other names")
-        elif data["contents"] != self.data["contents"]:
-            changed.append("the data has episodes of these names with other contents")
-        return changed
-
-    def losses_of_average(self, batch: Batch, precision: torch.dtype) -> dict[str, float]:
-        """The losses on a batch of the weights that would be saved now, without dropout.
-
-        Args:
-            batch: What to read, in views drawn for this step.
-            precision: Of the large products.
-
-        Returns:
-            Value per term.
-        """
-        average = self.average.module
-        assert isinstance(average, CompactRewardNetwork)
-        average.eval()
-        for kept, now in zip(average.buffers(), self.network.buffers(), strict=True):
-            kept.copy_(now)
-        views = torch.Generator().manual_seed(self.step)  # the run's own generator must not notice
-        with torch.no_grad():
-            losses = batch_losses(
-                average,
-                self.tokenizer,
-                batch,
-                self.config.augment,
-                self.config.noise,
-                views,
-                precision,
-            )
-        return {name: value.item() for name, value in losses._asdict().items()}
-
-    def averaged(self) -> CompactRewardNetwork:
-        """A copy of the network with averaged weights and the current normalisation statistics."""
-        copy = CompactRewardNetwork(self.network.config)
-        state = {name: tensor.cpu() for name, tensor in self.network.state_dict().items()}
-        state.update({name: tensor.cpu() for name, tensor in self.average.module.named_parameters()})
-        copy.load_state_dict(state, strict=True)
-        return copy.eval()
+def _stops(
+    run: TrainingRun, judges: Sequence[Episode], texts: Mapping[str, TaskText], log: Any, console: Console
+) -> bool:
+    """Whether validation says that the run has come to its end; asked each `evaluate_every` steps."""
+    with torch.random.fork_rng():  # a new network draws weights: training must not notice
+        model = CompactReward(Checkpoint(run.averaged(), run.tokenizer), run.config.device)
+        found = measures(score_episodes(model, judges, texts))
+    known = {name: found[name] for name in GOOD if not math.isnan(found[name])}
+    for name, value in known.items():
+        log.add_scalar(f"validation/{name}", value, run.step)
+    values = ", ".join(f"{name} {value:.3f}" for name, value in known.items())
+    console.print(f"step {run.step}, {run.seconds / 60:.1f} min: {values} on {len(judges)} episodes")
+    return run.note_error(1.0 - float(np.mean(list(known.values()))))
 
 
 def _train(
-    run: _Run, sampler: BatchSampler, log: Any, console: Console, validation: dict[str, list[Episode]]
+    run: TrainingRun,
+    sampler: BatchSampler,
+    log: Any,
+    console: Console,
+    validation: dict[str, list[Episode]],
+    stops: Callable[[], bool] | None,
 ) -> None:
     config = run.config
     precision = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.precision]
@@ -409,11 +163,18 @@ def _train(
             advance(note=terms)
             if run.step % config.save_every == 0 or run.step == config.steps:
                 run.save()
-            if validation and (run.step % config.evaluate_every == 0) and run.step < config.steps:
+            if run.step % config.evaluate_every and run.step < config.steps:
+                continue
+            if validation and run.step < config.steps:
                 _evaluate_on_the_way(run, validation, log, console)
+            if stops is not None and stops():
+                console.print(f"no better evaluation in the last {config.stop_after}: stopped")
+                break
 
 
-def _evaluate_on_the_way(run: _Run, validation: dict[str, list[Episode]], log: Any, console: Console) -> None:
+def _evaluate_on_the_way(
+    run: TrainingRun, validation: dict[str, list[Episode]], log: Any, console: Console
+) -> None:
     with torch.random.fork_rng():  # a new network draws weights: training must not notice
         model = CompactReward(Checkpoint(run.averaged(), run.tokenizer), run.config.device)
         # Who looks at these picks by them: the held-out paraphrases stay for `robometer-rl evaluate`.
@@ -424,7 +185,7 @@ def _evaluate_on_the_way(run: _Run, validation: dict[str, list[Episode]], log: A
     console.print(f"step {run.step}, {run.seconds / 60:.1f} min: {line}")
 
 
-def _record(run: _Run, command: str, episodes: Sequence[TrainingEpisode]) -> dict[str, Any]:
+def _record(run: TrainingRun, command: str, episodes: Sequence[TrainingEpisode]) -> dict[str, Any]:
     """What a checkpoint says of its training."""
     start = run.config.start
     return {
@@ -458,7 +219,7 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
 
     with checking_input():
         config.out.mkdir(parents=True, exist_ok=True)
-        run = _Run(config)
+        run = TrainingRun(config)
     trained = sum(p.numel() for p in run.network.parameters())
     words = run.network.get_buffer("word_table").numel()
     console.print(f"{trained / 1e6:.2f}M trained parameters, word table {words / 1e6:.2f}M")
@@ -466,14 +227,17 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
         if run.resume():
             console.print(f"resumed at step {run.step} from {run.path}")
         episodes, texts = _load(config, run, console)
-        sampler = BatchSampler(episodes, texts, config.sampling)
-        check_validation(config.validation, texts)
+        sampler = BatchSampler(episodes, texts, config.sampling, _task_shares(run, texts))
+        own = {name: text for name, text in texts.items() if name in run.tasks}
+        check_validation(config.validation, own)
         validation = {}
         if config.sentences is None:
-            validation = load_validation(config.validation, list(texts), config.evaluate_episodes)
+            validation = load_validation(config.validation, list(own), config.evaluate_episodes)
+        judges = _judging_episodes(run, own) if config.stop_after else []
     with SummaryWriter(str(config.out / "tensorboard"), purge_step=run.step) as log:
-        _train(run, sampler, log, console, validation)
-        judged, evaluation = _judge(run, texts, log, console)
+        stops = partial(_stops, run, judges, texts, log, console) if judges else None
+        _train(run, sampler, log, console, validation, stops)
+        judged, evaluation = _judge(run, texts, own, log, console)
     training = _record(run, command, episodes) | {"evaluation": evaluation}
     folder = config.out / "checkpoint"
     save_checkpoint(replace(judged, training=training), folder)
@@ -481,21 +245,36 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
     return folder
 
 
+def _judging_episodes(run: TrainingRun, own: Mapping[str, TaskText]) -> list[Episode]:
+    """The episodes by which a run stops.
+
+    Raises:
+        ValueError: There are none.
+    """
+    judges = [*validation_episodes(run.config.validation, own), *map(read_episode, run.aside)]
+    if not any(episode.known_success.any() for episode in judges):
+        raise ValueError(
+            f"stop_after={run.config.stop_after} needs successes to judge by: write some to "
+            f"{run.config.validation}, or have five or more in {run.config.data} so that one is held aside"
+        )
+    return judges
+
+
 def _judge(
-    run: _Run, texts: Mapping[str, TaskText], log: Any, console: Console
+    run: TrainingRun, texts: Mapping[str, TaskText], own: Mapping[str, TaskText], log: Any, console: Console
 ) -> tuple[Checkpoint, dict[str, Any]]:
     """Measures the weights that are saved, calibrates their thresholds, and says whether the fit is good.
 
     Returns:
         The checkpoint, without a record of its training, and what was measured on how many episodes.
     """
-    config, network = run.config, run.averaged()
+    config, network = run.config, run.to_save()
     model = CompactReward(Checkpoint(network, run.tokenizer), config.device)
-    episodes = chain(validation_episodes(config.validation, texts), map(read_episode, run.aside))
-    rows = score_episodes(model, episodes, texts)
+    episodes = chain(validation_episodes(config.validation, own), map(read_episode, run.aside))
+    rows = score_episodes(model, episodes, own)
     on = f"{len(rows)} episodes that were not trained on"
     peaks = [EpisodePeak(row.task, row.succeeded, row.peak) for row in rows]
-    found_threshold, own_thresholds = calibrate(peaks, texts, config.false_positives)
+    found_threshold, own_thresholds = calibrate(peaks, own, config.false_positives)
     threshold = run.start.success_threshold if found_threshold is None else found_threshold
     calibrated = (
         "calibrated"
@@ -504,8 +283,8 @@ def _judge(
         f"{config.data} to hold some aside"
     )
     if not rows:
-        own = load_by_task(config.data, list(texts), _JUDGED_PER_KIND)
-        rows = score_episodes(model, chain.from_iterable(own.values()), texts)
+        trained = load_by_task(config.data, list(own), _JUDGED_PER_KIND)
+        rows = score_episodes(model, chain.from_iterable(trained.values()), own)
         on = f"{len(rows)} of the very episodes that it was trained on, which says little about others"
     found = measures(rows)
     for name, value in found.items():
@@ -513,7 +292,7 @@ def _judge(
             log.add_scalar(f"final/{name}", value, run.step)
     console.print(f"success threshold {threshold:.3f} ({calibrated})")
     if own_thresholds:
-        console.print(f"{len(own_thresholds)} of {len(texts)} tasks have a threshold of their own too")
+        console.print(f"{len(own_thresholds)} of {len(own)} tasks have a threshold of their own too")
     console.print(verdict(found, on))
     numbers = {name: None if math.isnan(value) else round(value, 4) for name, value in found.items()}
     judged = Checkpoint(

@@ -29,6 +29,8 @@ class AugmentConfig:
     """Probability that a grey rectangle hides a part of the image."""
     occlusion_size: float = 0.25
     """Largest side of that rectangle, in fractions of the image."""
+    flip: float = 0.0
+    """Probability that the view is mirrored; a sentence that tells left from right forbids it."""
 
 
 def _uniform(shape: tuple[int, ...], limit: float, generator: torch.Generator) -> Tensor:
@@ -41,6 +43,9 @@ def _affine(batch: int, config: AugmentConfig, generator: torch.Generator) -> Te
     zoom = 1 + _uniform((batch,), config.zoom, generator)
     shift = _uniform((batch, 2, 1), 2 * config.shift, generator)  # the image spans [-1, 1]
     rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(batch, 2, 2)
+    if config.flip:  # without it the numbers of earlier fits stay as they are
+        mirrored = torch.rand((batch,), generator=generator) < config.flip
+        rotation[:, :, 0] *= 1.0 - 2.0 * mirrored[:, None].float()
     return torch.cat([rotation * zoom.view(batch, 1, 1), shift], dim=2)
 
 

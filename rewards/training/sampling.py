@@ -231,7 +231,11 @@ class BatchSampler:
     """Endless batches from a set of episodes."""
 
     def __init__(
-        self, episodes: Sequence[TrainingEpisode], texts: Mapping[str, TaskText], config: SamplingConfig
+        self,
+        episodes: Sequence[TrainingEpisode],
+        texts: Mapping[str, TaskText],
+        config: SamplingConfig,
+        shares: Mapping[str, float] | None = None,
     ) -> None:
         """Takes its parts.
 
@@ -239,6 +243,7 @@ class BatchSampler:
             episodes: all episodes, in memory.
             texts: per task id, its sentences.
             config: the mixture.
+            shares: per task id, its share of the batches; None goes by `config.by_size`.
 
         Raises:
             ValueError: no task, a task without a labelled episode, or one of several for which `also_shows`
@@ -255,8 +260,10 @@ class BatchSampler:
             if episode.labelled:
                 self.labelled[episode.task].append(i)
         self.tasks = sorted(self.by_task)
-        sizes = np.array([len(self.by_task[task]) for task in self.tasks], dtype=np.float64) ** config.by_size
-        self._shares = sizes / sizes.sum()
+        if shares is None:
+            shares = {task: len(self.by_task[task]) ** config.by_size for task in self.tasks}
+        weights = np.array([shares[task] for task in self.tasks], dtype=np.float64)
+        self._shares = weights / weights.sum()
         self._pair_shares = np.array(config.pair_weights) / sum(config.pair_weights)
         without = [task for task in self.tasks if not self.labelled[task]]
         if not self.tasks or without:

@@ -20,7 +20,9 @@ from robometer_rl.envs.tasks import get_task, list_tasks
 from robometer_rl.errors import InputError
 from robometer_rl.experiments.episodes import list_episodes, read_episode, write_episode
 from robometer_rl.experiments.reward_model import fit as fitting
-from robometer_rl.experiments.reward_model.fit import FitConfig, fit, learning_rate_at
+from robometer_rl.experiments.reward_model import training_run
+from robometer_rl.experiments.reward_model.fit import FitConfig, fit
+from robometer_rl.experiments.reward_model.fit_config import learning_rate_at
 from robometer_rl.experiments.reward_model.labels import progress_labels, to_training_episode
 from robometer_rl.experiments.reward_model.metrics import pearson_r
 from robometer_rl.rewards import RewardModel, load_reward_model
@@ -114,7 +116,7 @@ def test_a_short_fit_fits_its_own_training_set(config: FitConfig) -> None:
 def test_the_average_warms_up() -> None:
     """Decays 1/10, 2/11, 3/12 by hand, then never above the largest."""
     average, weights = torch.zeros(1), torch.ones(1)
-    update = fitting._warmed_average(0.998)
+    update = training_run.warmed_average(0.998)
     left = 1.0
     for step, decay in enumerate((1 / 10, 2 / 11, 3 / 12)):
         update([average], [weights], step)
@@ -123,7 +125,7 @@ def test_the_average_warms_up() -> None:
     average.zero_()
     update([average], [weights], torch.tensor(10**6))
     assert average.item() == pytest.approx(0.002)
-    fitting._warmed_average(0.0)([average], [weights], 5)
+    training_run.warmed_average(0.0)([average], [weights], 5)
     assert average.item() == 1.0
 
 
@@ -139,7 +141,7 @@ def test_the_losses_shown_are_those_of_the_weights_that_are_saved(config: FitCon
     fit(slow, "", quiet())
     shown = dict(logged(slow.out, "loss/progress"))
     assert list(shown) == [20, 40]
-    run = fitting._Run(slow)
+    run = training_run.TrainingRun(slow)
     assert run.resume()
     episodes, texts = fitting._load(slow, run, quiet())
     batch = BatchSampler(episodes, texts, slow.sampling).draw(np.random.default_rng([slow.seed, 39]))
@@ -224,15 +226,15 @@ def test_a_killed_run_ends_where_an_unbroken_one_does(
 ) -> None:
     whole = load_checkpoint(fit(config, "", quiet())).network.state_dict()
     broken = replace(config, out=config.out.with_name("broken"))
-    save = fitting._Run.save
+    save = training_run.TrainingRun.save
 
-    def save_then_die(run: fitting._Run) -> None:
+    def save_then_die(run: training_run.TrainingRun) -> None:
         save(run)
         if run.step == 4:
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(fitting._Run, "save", save_then_die)
+        patch.setattr(training_run.TrainingRun, "save", save_then_die)
         with pytest.raises(Killed):
             fit(broken, "", quiet())
     resumed = load_checkpoint(fit(broken, "", quiet())).network.state_dict()
@@ -252,24 +254,24 @@ def test_a_run_goes_on_only_with_its_own_options(config: FitConfig) -> None:
 def saved_state(config: FitConfig) -> Path:
     """The state of a run that has not begun."""
     config.out.mkdir(parents=True, exist_ok=True)
-    fitting._Run(config).save()
+    training_run.TrainingRun(config).save()
     return config.out / "state.pt"
 
 
 def test_a_run_goes_on_with_other_validation_and_with_states_that_knew_less(config: FitConfig) -> None:
     path = saved_state(config)
-    assert fitting._Run(replace(config, validation=Path("elsewhere"), allow_unseen=True)).resume()
+    assert training_run.TrainingRun(replace(config, validation=Path("elsewhere"), allow_unseen=True)).resume()
     state = torch.load(path, weights_only=True)
     recipe = json.loads(state["recipe"])
     del recipe["ema"]
     old = {**state, "recipe": json.dumps({**recipe, "validation": "data/validation"})}
     del old["data"]
     torch.save(old, path)
-    assert fitting._Run(config).resume()
+    assert training_run.TrainingRun(config).resume()
     del old["recipe"]
     torch.save(old, path)
     with pytest.raises(ValueError, match=r"state\.pt does not say which options.*another --out"):
-        fitting._Run(config).resume()
+        training_run.TrainingRun(config).resume()
 
 
 def test_a_run_notices_other_data(config: FitConfig) -> None:
@@ -277,10 +279,10 @@ def test_a_run_notices_other_data(config: FitConfig) -> None:
     path = config.data / TASKS[0] / "random-00001.h5"
     path.rename(path.with_name("random-00009.h5"))
     with pytest.raises(ValueError, match=r"of another run \(the data has episodes of other names\)"):
-        fitting._Run(config).resume()
+        training_run.TrainingRun(config).resume()
     path.with_name("random-00009.h5").unlink()
     with pytest.raises(ValueError, match="the data had 40 episodes, now 39"):
-        fitting._Run(config).resume()
+        training_run.TrainingRun(config).resume()
 
 
 def test_a_run_notices_other_contents_under_the_old_names(config: FitConfig) -> None:
@@ -292,7 +294,7 @@ def test_a_run_notices_other_contents_under_the_old_names(config: FitConfig) -> 
     path.write_bytes(content)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(ValueError, match=r"of another run \(.*these names with other contents\)"):
-        fitting._Run(config).resume()
+        training_run.TrainingRun(config).resume()
 
 
 def test_a_state_that_knew_no_contents_and_fewer_shares_is_gone_on_with(config: FitConfig) -> None:
@@ -301,10 +303,10 @@ def test_a_state_that_knew_no_contents_and_fewer_shares_is_gone_on_with(config: 
     recipe = json.loads(state["recipe"])
     del state["data"]["contents"], recipe["sampling"]["own_forward"]
     torch.save({**state, "recipe": json.dumps(recipe)}, path)
-    assert fitting._Run(config).resume()
+    assert training_run.TrainingRun(config).resume()
     other = replace(config, sampling=replace(config.sampling, max_stall=5))
     with pytest.raises(ValueError, match=r"\(sampling\.max_stall was 2, now 5\)"):
-        fitting._Run(other).resume()
+        training_run.TrainingRun(other).resume()
 
 
 @pytest.mark.parametrize(
@@ -439,3 +441,89 @@ def test_the_episodes_of_the_training_set_no_threshold_of_a_task(own: FitConfig,
     chosen = replace(own, validation=tmp_path / "nowhere", start=tmp_path / "calibrated")
     saved = fit(chosen, "", Console(quiet=True))
     assert load_checkpoint(saved).success_thresholds == {}, "nor those of other weights"
+
+
+def test_frozen_parts_keep_the_weights_of_the_start(own: FitConfig) -> None:
+    parts = ("word_projection", "encoder.stage1")
+    saved = fit(replace(own, freeze=parts), "", quiet())
+    assert own.start is not None
+    before, after = (load_checkpoint(path).network.state_dict() for path in (own.start, saved))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert not {name for name in changed if name.startswith(parts)}, "the normalisation's statistics neither"
+    assert {name.split(".")[0] for name in changed} >= {"encoder", "decoder", "progress_head"}
+    with pytest.raises(ValueError, match=r"freeze='encoder.stage9' is no part .* choose from encoder.stage"):
+        fit(replace(own, freeze=("encoder.stage9",), out=own.out / "b"), "", quiet())
+
+
+@pytest.fixture
+def replayed(own: FitConfig, data: Path) -> FitConfig:
+    """A fit on a task outside the table with the tasks of the table replayed."""
+    for path in list_episodes(own.data, "mine/push"):
+        path.unlink()
+    assert own.sentences is not None
+    own.sentences.write_text(json.dumps({"mine/press": ["ring the bell"]}))
+    return replace(own, replay=data, replay_share=0.25)
+
+
+def test_replayed_tasks_get_their_share_of_the_batches_and_judge_nothing(
+    replayed: FitConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    draw = BatchSampler._draw_episodes
+
+    def remember(self: BatchSampler, rng: np.random.Generator) -> tuple[str, int, int]:
+        pair, first, second = draw(self, rng)
+        seen.append(self.episodes[first].task)
+        return pair, first, second
+
+    monkeypatch.setattr(BatchSampler, "_draw_episodes", remember)
+    lines = io.StringIO()
+    saved = fit(replace(replayed, steps=40), "", Console(file=lines, width=300))
+    assert set(seen) == {"mine/press", *TASKS}
+    # A pair of different tasks begins with either; "worse" and the rest with the drawn one.
+    assert np.mean([task == "mine/press" for task in seen]) == pytest.approx(0.75, abs=0.12)
+    found = load_checkpoint(saved)
+    assert found.trained_worlds == tuple(sorted(["mine/press", *TASKS]))
+    assert "only task" not in lines.getvalue()
+
+
+def test_a_task_that_is_replayed_and_new_is_refused(replayed: FitConfig) -> None:
+    with pytest.raises(ValueError, match=r"mine/press is in .* and in the replayed"):
+        fit(replace(replayed, replay=replayed.data), "", quiet())
+
+
+def test_a_resumed_run_notices_other_replayed_episodes(replayed: FitConfig) -> None:
+    replayed.out.mkdir()
+    training_run.TrainingRun(replayed).save()
+    assert replayed.replay is not None
+    list_episodes(replayed.replay)[0].unlink()
+    with pytest.raises(ValueError, match="the episodes of --replay are others"):
+        training_run.TrainingRun(replayed).resume()
+
+
+def test_a_run_that_stops_by_validation_saves_its_best_weights(
+    own: FitConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = iter([0.5, 0.2, 0.4, 0.3])
+    kept: list[dict[str, torch.Tensor]] = []
+    note = training_run.TrainingRun.note_error
+
+    def worsen(run: training_run.TrainingRun, error: float) -> bool:
+        assert 0.0 <= error <= 2.0
+        kept.append(run.averaged().state_dict())
+        return note(run, next(errors))
+
+    monkeypatch.setattr(training_run.TrainingRun, "note_error", worsen)
+    config = replace(own, validation=own.data, stop_after=2, evaluate_every=3, steps=60)
+    lines = io.StringIO()
+    saved = fit(config, "", Console(file=lines, width=300))
+    assert len(kept) == 4
+    assert "no better evaluation in the last 2: stopped" in lines.getvalue()
+    best = load_checkpoint(saved).network.state_dict()
+    assert all(torch.equal(best[name], kept[1][name]) for name in best)
+    assert load_checkpoint(saved).training["steps"] == 12
+
+
+def test_stopping_by_validation_needs_a_success_to_judge_by(own: FitConfig) -> None:
+    with pytest.raises(ValueError, match="stop_after=1 needs successes to judge by"):
+        fit(replace(own, stop_after=1), "", quiet())

@@ -53,3 +53,13 @@ def test_one_seed_one_view() -> None:
         augment_videos(videos(), AugmentConfig(), torch.Generator().manual_seed(5)) for _ in range(2)
     )
     torch.testing.assert_close(first, second)
+
+
+def test_a_flip_mirrors_some_videos_left_for_right() -> None:
+    config = AugmentConfig(shift=0, rotation=0, zoom=0, brightness=0, noise=0, occlusion=0, flip=0.5)
+    many = videos()[:1].expand(16, -1, -1, -1, -1).clone()
+    out = augment_videos(many, config, torch.Generator().manual_seed(0))
+    mirrored = [bool(torch.allclose(video, many[0].flip(-1), atol=1e-5)) for video in out]
+    plain = [bool(torch.allclose(video, many[0], atol=1e-5)) for video in out]
+    assert all(a != b for a, b in zip(mirrored, plain, strict=True))
+    assert 2 < sum(mirrored) < 14
