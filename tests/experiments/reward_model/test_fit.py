@@ -461,7 +461,7 @@ def replayed(own: FitConfig, data: Path) -> FitConfig:
     for path in list_episodes(own.data, "mine/push"):
         path.unlink()
     assert own.sentences is not None
-    own.sentences.write_text(json.dumps({"mine/press": ["ring the bell"]}))
+    own.sentences.write_text(json.dumps({"mine/press": ["press the red button"]}))
     return replace(own, replay=data, replay_share=0.25)
 
 
