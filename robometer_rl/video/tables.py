@@ -126,7 +126,9 @@ def summary(found: VideoScores | VideoRanking) -> str:
         text += f", {len(scores.failed)} not scored"
     if isinstance(found, VideoRanking) and found.by != "progress":
         tau = "undefined" if found.kendall_tau is None else f"{found.kendall_tau:.2f}"
-        text += f"; {len(found.comparisons)} comparisons; Kendall tau of progress and preference {tau}"
+        count = len(found.comparisons)
+        compared = "1 comparison" if count == 1 else f"{count} comparisons"
+        text += f"; {compared}; Kendall tau of progress and preference {tau}"
     return text
 
 
