@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from robometer_rl.datasets.episodes import (
     AIMLESS,
+    COLUMNS,
     FAILURE,
     KINDS,
     RANKS,
@@ -23,6 +24,7 @@ from robometer_rl.datasets.episodes import (
 
 __all__ = [
     "AIMLESS",
+    "COLUMNS",
     "FAILURE",
     "KINDS",
     "RANKS",

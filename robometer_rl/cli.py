@@ -53,6 +53,10 @@ COMMANDS: dict[str, Command] = {
         "robometer_rl.experiments.reward_model.fit",
         "train the compact reward model on collected trajectories",
     ),
+    "adapt": Command(
+        "robometer_rl.experiments.adapt.adapt",
+        "adapt the reward model to your own environment from a few demonstrations",
+    ),
     "average": Command(
         "robometer_rl.experiments.reward_model.average", "average checkpoints and calibrate their mean"
     ),

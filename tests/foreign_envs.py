@@ -153,3 +153,8 @@ def press_right(env: gym.Env[Any, Any], observation: Any) -> Any:
 gym.register("RobometerTest/Reach-v0", entry_point="robometer_test_envs:Reach", max_episode_steps=8)
 gym.register("RobometerTest/Buttons-v0", entry_point="robometer_test_envs:Buttons", max_episode_steps=8)
 gym.register("RobometerTest/Endless-v0", entry_point="robometer_test_envs:Reach")
+
+
+def go_right(env: gym.Env[Any, Any]) -> Any:
+    """A scripted policy of `Reach`: as far to the right as it should."""
+    return lambda observation: np.clip(1.0 - observation["observation"], -1.0, 1.0).astype(np.float32)

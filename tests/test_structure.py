@@ -58,6 +58,7 @@ DIRECTIONS: dict[str, dict[str, set[str]]] = {
         "bench": _STUDIES,
         "report": _STUDIES,
         "sweep": _STUDIES,
+        "adapt": _STUDIES,
         "agent": {"episodes", "common"},
         "collect": {"episodes", "common"},
         "reward_model": {"episodes", "common"},

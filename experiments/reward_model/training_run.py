@@ -11,7 +11,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -95,6 +94,9 @@ def _save_whole(state: Mapping[str, Any], path: Path) -> None:
     torch.save(state, part)
     os.replace(part, path)
 
+
+_BETTER = 0.005
+"""By how much an evaluation must be better for a run to go on; a few episodes tell no less."""
 
 _FREE = {"out", "validation", "allow_unseen", "device", "threads", "save_every", "evaluate_every"}
 _FREE |= {"evaluate_episodes", "false_positives"}
@@ -198,7 +200,11 @@ class TrainingRun:
         if error < min(self.errors, default=math.inf):
             _save_whole(self.averaged().state_dict(), self.best_path)
         self.errors.append(error)
-        return len(self.errors) - 1 - int(np.argmin(self.errors)) >= self.config.stop_after
+        reference, last = math.inf, 0
+        for i, found in enumerate(self.errors):
+            if found < reference - _BETTER:
+                reference, last = found, i
+        return len(self.errors) - 1 - last >= self.config.stop_after
 
     def resume(self) -> bool:
         """Load the saved state if there is one; says whether there was."""

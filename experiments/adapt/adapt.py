@@ -1,0 +1,306 @@
+"""`robometer-rl adapt`: from a few demonstrations to a reward model of this world and camera.
+
+Each stage leaves its files under OUT, so that the same command goes on after it was stopped:
+`episodes` (demonstrations and aimless motion), `replay` (the bundled model's own tasks), `fit` (the training
+run), `checkpoint`, `cheat` (the short agent), and `verdict.json`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from robometer_rl.arguments import read_arguments
+from robometer_rl.datasets.sentences import add_sentences
+from robometer_rl.errors import InputError, checking_input
+from robometer_rl.rewards import load_reward_model
+from robometer_rl.rewards.compact.checkpoint import load_checkpoint
+from robometer_rl.rewards.training.augment import AugmentConfig
+from robometer_rl.rewards.training.sampling import SamplingConfig
+
+from ..common.allocator import keep_freed_memory
+from ..common.environment import EnvironmentConfig
+from ..common.files import write_json
+from ..episodes import list_episodes, read_episode
+from ..reward_model.dataset import checkpoint_folder
+from ..reward_model.fit import FitConfig, fit
+from ..reward_model.verdict import hold_aside
+from .gather import record_aimless, record_policy, take_demonstrations
+from .replay import unpack_sample
+from .verdict import FOR_RL, Findings, examine, judge
+
+__all__ = ["AdaptConfig", "adapt", "fit_config", "main", "refit"]
+
+SIDE_WORDS = frozenset({"left", "right", "leftmost", "rightmost", "clockwise", "counterclockwise"})
+"""Words of a sentence that a mirrored picture would make wrong."""
+
+
+@dataclass(frozen=True)
+class AdaptConfig:
+    """What to adapt to, from what, and for how long."""
+
+    demos: Path | None = None
+    """Demonstrations: a folder of episodes (`RecordEpisodes`), a folder of videos with success/ and failure/,
+    or a robomimic HDF5 file. Without any, --policy makes them."""
+    task: str | None = None
+    """What they show, as a sentence, e.g. "push the block to the target"; not needed where they say it."""
+    env: str | None = None
+    """The environment, as `robometer-rl train --env` takes it: aimless motion is recorded in it."""
+    env_kwargs: str = "{}"
+    """Keyword arguments of the environment as a JSON object."""
+    wrappers: tuple[str, ...] = ()
+    """Wrappers of the environment as `module:Wrapper`, innermost first."""
+    success: str = "auto"
+    """How the environment's success is known: auto, none or `module:function`."""
+    frames: str = "render"
+    """Where its pictures come from: render, a key of the observation, or `module:function`."""
+    policy: str | None = None
+    """A scripted policy as `module:factory`, whose rollouts are recorded beside the demonstrations."""
+    rollouts: tuple[int, int] = (10, 20)
+    """Whole rollouts of --policy, and rollouts that are stopped on the way."""
+    aimless: int = 40
+    """Episodes of aimless motion to record in --env."""
+    start: Path = Path("compact")
+    """Checkpoint to start from; "compact" is the bundled model."""
+    out: Path = Path("runs/adapted")
+    """Where everything goes; the checkpoint is in `checkpoint`."""
+    steps: int = 800
+    """Most optimiser steps."""
+    evaluate_every: int = 50
+    """Steps between two looks at the episodes that are kept aside."""
+    stop_after: int = 4
+    """Looks without a better one after which training stops."""
+    learning_rate: float = 3e-4
+    """Peak learning rate."""
+    replay_share: float = 0.2
+    """Share of the batches with the bundled model's own tasks; 0 replays none, and the model forgets them."""
+    flip: Annotated[bool | None, tyro.conf.arg(name="flip")] = None
+    """Learn from mirrored pictures too; None does so unless the sentence tells left from right."""
+    false_alarms: float = 0.02
+    """Share of failures that may reach the success threshold."""
+    threads: int = 0
+    """CPU threads; 0 leaves torch's choice."""
+    seed: int = 0
+    """Of everything."""
+
+    def __post_init__(self) -> None:
+        """Checks the options before anything is read.
+
+        Raises:
+            ValueError: One is out of its range, or nothing names demonstrations.
+        """
+        least = {"aimless": 0, "steps": 1, "evaluate_every": 1, "stop_after": 1, "threads": 0, "seed": 0}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f"{name} should be at least {bound}, got {getattr(self, name)}")
+        if not 0.0 <= self.replay_share < 1.0:
+            raise ValueError(f"replay_share should be from 0 up to, but not, 1, got {self.replay_share}")
+        if min(self.rollouts) < 0 or sum(self.rollouts) < 1:
+            raise ValueError(f"rollouts should be two counts of at least 0, not both 0, got {self.rollouts}")
+        if self.demos is None and (self.env is None or self.policy is None):
+            raise ValueError("give demonstrations with --demos, or --env and --policy to record rollouts")
+        if self.policy is not None and self.env is None:
+            raise ValueError(f"policy={self.policy!r} acts in an environment: name it with --env")
+
+    def environment(self, sentence: str) -> EnvironmentConfig | None:
+        """The environment, None where none is named."""
+        if self.env is None:
+            return None
+        return EnvironmentConfig(
+            self.env, sentence, self.env_kwargs, self.wrappers, self.success, self.frames
+        )
+
+
+def fit_config(config: AdaptConfig, sentences: Sequence[str]) -> FitConfig:
+    """The recipe for few demonstrations: mirrored and moved views, short clips, a stop by validation.
+
+    Args:
+        config: The adaptation.
+        sentences: All sentences of its tasks.
+
+    Returns:
+        The options of the training run.
+    """
+    words = {word for sentence in sentences for word in sentence.lower().split()}
+    flips = not words & SIDE_WORDS if config.flip is None else config.flip
+    return FitConfig(
+        data=config.out / "episodes",
+        validation=config.out / "validation",
+        out=config.out / "fit",
+        start=config.start,
+        sentences=config.out / "episodes" / "tasks.json",
+        replay=config.out / "replay" if config.replay_share else None,
+        replay_share=config.replay_share or 0.5,
+        steps=config.steps,
+        seed=config.seed,
+        learning_rate=config.learning_rate,
+        warmup=50,
+        ema=0.99,
+        threads=config.threads,
+        save_every=config.evaluate_every,
+        evaluate_every=config.evaluate_every,
+        stop_after=config.stop_after,
+        false_positives=config.false_alarms,
+        sampling=SamplingConfig(frames_per_batch=160, max_frames=16),
+        augment=AugmentConfig(
+            shift=0.12, rotation=0.12, zoom=0.15, brightness=0.3, flip=0.5 if flips else 0.0
+        ),
+    )
+
+
+def _gather(config: AdaptConfig, console: Console) -> dict[str, list[str]]:
+    """Fills `episodes` and `replay`; returns the sentences of each task."""
+    episodes = config.out / "episodes"
+    size = load_checkpoint(checkpoint_folder(config.start)).network.config.image_size
+    tasks: dict[str, list[str]] = {}
+    if config.demos is not None:
+        tasks = take_demonstrations(config.demos.expanduser(), episodes, config.task, console)
+        if config.env is not None and len(tasks) != 1:
+            raise InputError(f"--env shows one task, and the demonstrations have {', '.join(sorted(tasks))}")
+    elif config.task is None:
+        raise InputError('say what the environment is for: --task "push the block to the red target"')
+    if config.env is not None:
+        task_id = next(iter(tasks), "own/task")
+        if not tasks:
+            assert config.task is not None
+            add_sentences(episodes, task_id, config.task)
+            tasks = {task_id: [config.task]}
+        environment = config.environment(tasks[task_id][0])
+        assert environment is not None
+        if config.policy is not None and not list_episodes(episodes, task_id, "success"):
+            counts = config.rollouts
+            record_policy(environment, config.policy, episodes, task_id, size, counts, config.seed, console)
+        record_aimless(environment, episodes, task_id, size, config.aimless, config.seed, console)
+    if config.replay_share:
+        unpack_sample(config.out / "replay", console)
+    return tasks
+
+
+def refit(config: AdaptConfig, sentences: Sequence[str], command: str, console: Console) -> Path:
+    """Trains on the episodes that are gathered, and puts the checkpoint in its place.
+
+    Args:
+        config: The adaptation.
+        sentences: All sentences of its tasks.
+        command: The command line, recorded in the checkpoint.
+        console: Where to show how far it is.
+
+    Returns:
+        Folder of the checkpoint.
+    """
+    folder = config.out / "checkpoint"
+    if (folder / "config.json").is_file():
+        return folder
+    made = fit(fit_config(config, sentences), command, console)
+    part = config.out / "checkpoint.part"
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(made, part)
+    part.rename(folder)
+    return folder
+
+
+def adapt(config: AdaptConfig, command: str, console: Console) -> tuple[dict[str, Findings], str]:
+    """Adapts the model and says what it is good for.
+
+    Args:
+        config: The adaptation.
+        command: The command line, recorded in the checkpoint.
+        console: Where to show how far it is.
+
+    Returns:
+        The findings of each task, and the verdict in one sentence.
+
+    Raises:
+        InputError: Demonstrations or environment cannot be used.
+    """
+    began = time.monotonic()
+    with checking_input():
+        config.out.mkdir(parents=True, exist_ok=True)
+        tasks = _gather(config, console)
+    folder = refit(config, [text for texts in tasks.values() for text in texts], command, console)
+    model = load_reward_model(str(folder))
+    _, aside = hold_aside(config.out / "episodes", config.out / "validation")
+    found: dict[str, Findings] = {}
+    for task, sentences in tasks.items():
+        paths = [
+            path for path in aside if path.parent.relative_to(config.out / "episodes").as_posix() == task
+        ]
+        episodes = {path.stem: read_episode(path) for path in paths}
+        found[task] = examine(model, episodes, sentences[0], model.success_threshold)
+    sentence = " ".join(
+        judge(findings) if len(found) == 1 else f"{task}: {judge(findings)}"
+        for task, findings in found.items()
+    )
+    minutes = (time.monotonic() - began) / 60
+    write_json(
+        config.out / "verdict.json",
+        {
+            "verdict": sentence,
+            "command": command,
+            "minutes_of_this_session": round(minutes, 1),
+            "tasks": {task: findings.as_dict() for task, findings in found.items()},
+        },
+    )
+    for task, findings in found.items():
+        console.print(_table(task, findings))
+    console.print(f"{minutes:.1f} minutes; the checkpoint is {folder}")
+    console.print(sentence)
+    return found, sentence
+
+
+def _table(task: str, findings: Findings) -> Table:
+    """The figures, what is wanted of them, and whether that is met."""
+    table = Table(
+        title=f"{task}: {findings.successes} successes and {findings.failures} failures that were kept aside"
+    )
+    for heading in ("measure", "value", "for RL", ""):
+        table.add_column(heading)
+    rows: list[tuple[str, float, str, bool | None]] = [
+        ("progress of successes (VOC)", findings.voc, f">= {FOR_RL['voc']}", None),
+        ("success against failure (AUC)", findings.success_auc, f">= {FOR_RL['success_auc']}", None),
+        ("a success ends above a failure", findings.ranking, f">= {FOR_RL['ranking']}", None),
+    ]
+    for (says, value, wanted, _), name in zip(rows, FOR_RL, strict=True):
+        table.add_row(says, _number(value), wanted, _mark(None if value != value else value >= FOR_RL[name]))
+    table.add_row("failures called done at the threshold", _number(findings.false_alarms), "", "")
+    table.add_row("successes found at the threshold", _number(findings.found), "", "")
+    for trap in findings.traps:
+        wanted = f"<= {trap.most}" if trap.most is not None else f">= {trap.least}"
+        table.add_row(trap.says, _number(trap.value), wanted, _mark(trap.passed))
+    return table
+
+
+def _number(value: float) -> str:
+    return "not known" if value != value else f"{value:.2f}"
+
+
+def _mark(passed: bool | None) -> str:
+    return {None: "?", True: "yes", False: "no"}[passed]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Adapt the reward model to your own environment from a few demonstrations, and say what it is good for.
+
+    Exit status 0: ready for RL; 1: not yet, the last line says what to do.
+    """
+    config = read_arguments(AdaptConfig, argv, "adapt", main.__doc__)
+    words = ["robometer-rl", "adapt", *(sys.argv[1:] if argv is None else argv)]
+    keep_freed_memory()
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    _, sentence = adapt(config, " ".join(words), Console(markup=False))
+    return 0 if "Ready for RL" in sentence else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

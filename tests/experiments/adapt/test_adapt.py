@@ -1,0 +1,109 @@
+"""Adapt, end to end on a line with a bar."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from robometer_test_episodes import long_tokenizer
+
+from robometer_rl.errors import InputError
+from robometer_rl.experiments.adapt import adapt as adapting
+from robometer_rl.experiments.adapt.adapt import AdaptConfig, adapt, fit_config, main
+from robometer_rl.rewards import load_reward_model
+from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+
+TASK = "push the door"
+
+
+@pytest.fixture
+def config(tmp_path: Path, checkpoint: Checkpoint) -> AdaptConfig:
+    save_checkpoint(replace(checkpoint, tokenizer=long_tokenizer(checkpoint)), tmp_path / "start")
+    return AdaptConfig(
+        env="robometer_test_envs:make_reach",
+        env_kwargs='{"pace": 0.15, "limit": 20}',
+        policy="robometer_test_envs:go_right",
+        rollouts=(5, 6),
+        task=TASK,
+        aimless=3,
+        start=tmp_path / "start",
+        out=tmp_path / "out",
+        steps=4,
+        evaluate_every=2,
+        replay_share=0.0,
+    )
+
+
+def test_from_a_policy_to_a_checkpoint_and_a_verdict(config: AdaptConfig) -> None:
+    lines = io.StringIO()
+    found, sentence = adapt(config, "robometer-rl adapt", Console(file=lines, width=200))
+    (findings,) = found.values()
+    assert findings.successes >= 1
+    assert lines.getvalue().rstrip().endswith(sentence)
+    said = json.loads((config.out / "verdict.json").read_text())
+    assert said["verdict"] == sentence
+    assert said["tasks"]["own/task"]["voc"] == pytest.approx(findings.voc)
+    model = load_reward_model(str(config.out / "checkpoint"))
+    assert 0.0 < model.success_threshold <= 1.0
+    assert load_checkpoint(config.out / "checkpoint").trained_worlds == ("own/task",)
+
+
+def test_the_same_command_goes_on_after_it_was_killed(
+    config: AdaptConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adapting, "fit", die)
+        with pytest.raises(KeyboardInterrupt):
+            adapt(config, "", Console(quiet=True))
+    before = {path: path.stat().st_mtime_ns for path in (config.out / "episodes").rglob("*.h5")}
+    _, sentence = adapt(config, "", Console(quiet=True))
+    assert {path: path.stat().st_mtime_ns for path in (config.out / "episodes").rglob("*.h5")} == before
+    monkeypatch.setattr(adapting, "fit", die)
+    assert adapt(config, "", Console(quiet=True))[1] == sentence, "what is done is not done again"
+
+
+def test_a_sentence_that_tells_left_from_right_is_not_mirrored(config: AdaptConfig) -> None:
+    assert fit_config(config, ["push the door"]).augment.flip == 0.5
+    assert fit_config(config, ["push the door", "push it to the Left"]).augment.flip == 0.0
+    assert fit_config(replace(config, flip=True), ["push it to the left"]).augment.flip == 0.5
+    assert fit_config(replace(config, flip=False), ["push the door"]).augment.flip == 0.0
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"policy": None}, "give demonstrations with --demos, or --env and --policy"),
+        ({"env": None, "demos": Path("x")}, "acts in an environment"),
+        ({"replay_share": 1.0}, "replay_share should be from 0"),
+        ({"rollouts": (0, 0)}, "not both 0"),
+        ({"steps": 0}, "steps should be at least 1"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(
+    config: AdaptConfig, changed: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(config, **changed)  # type: ignore[arg-type]
+
+
+def test_a_missing_sentence_and_missing_demonstrations_are_wrong_input(config: AdaptConfig) -> None:
+    with pytest.raises(InputError, match="say what the environment is for"):
+        adapt(replace(config, task=None), "", Console(quiet=True))
+    with pytest.raises(InputError, match="there are no demonstrations at"):
+        adapt(replace(config, demos=Path("nowhere")), "", Console(quiet=True))
+
+
+def test_the_command_ends_with_1_where_more_is_to_be_recorded(config: AdaptConfig) -> None:
+    words = [
+        "--env", str(config.env), "--env-kwargs", config.env_kwargs, "--policy", str(config.policy),
+        "--task", TASK, "--rollouts", "5", "6", "--aimless", "2", "--start", str(config.start),
+        "--out", str(config.out), "--steps", "2", "--evaluate-every", "2", "--replay-share", "0",
+    ]  # fmt: skip
+    assert main(words) == 1
