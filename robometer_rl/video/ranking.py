@@ -128,16 +128,24 @@ def rank_videos(
 
 @dataclass(frozen=True)
 class ReadyToRank:
-    """What a ranking needs, checked before the work begins."""
+    """What a ranking needs, found and checked before the work begins."""
 
     found: VideoPaths
+    """The videos, at least two."""
     task: str
+    """The sentence for all."""
     model: RewardModel
+    """The reward model. It reads the sentence, and compares videos where `by` asks for it."""
     name: str
+    """What to call the model."""
     by: By
+    """What orders the videos."""
     pairs: int | None
+    """Comparisons at most, None for the default."""
     seed: int
+    """Of the draw of pairs."""
     fps: float | None
+    """Frames per second of video to read, None for all."""
 
 
 def ready_to_rank(
@@ -149,7 +157,24 @@ def ready_to_rank(
     seed: int,
     fps: float | None,
 ) -> ReadyToRank:
-    """Finds the videos, loads the model and refuses what cannot be ranked; arguments as for `rank_videos`."""
+    """Finds the videos, loads the model, and refuses what cannot be ranked.
+
+    Args:
+        paths: As for `rank_videos`.
+        task: As for `rank_videos`.
+        model: As for `rank_videos`.
+        by: As for `rank_videos`.
+        pairs: As for `rank_videos`.
+        seed: As for `rank_videos`.
+        fps: As for `rank_videos`.
+
+    Returns:
+        What `rank_found` needs.
+
+    Raises:
+        FileNotFoundError: As for `rank_videos`.
+        ValueError: As for `rank_videos`.
+    """
     found = expand_paths(paths)
     tasks_of(found, task)
     check_rate(fps)
