@@ -31,7 +31,7 @@ from robometer_rl.rewards.training.sampling import SamplingConfig
 from ..common.allocator import keep_freed_memory
 from ..common.environment import EnvironmentConfig
 from ..common.files import write_json
-from ..episodes import list_episodes, read_episode
+from ..episodes import list_episodes, read_episode, read_outcome
 from ..reward_model.dataset import checkpoint_folder
 from ..reward_model.fit import FitConfig, fit
 from ..reward_model.verdict import hold_aside
@@ -40,6 +40,9 @@ from .replay import unpack_sample
 from .verdict import FOR_RL, Findings, examine, judge
 
 __all__ = ["AdaptConfig", "adapt", "fit_config", "main", "refit"]
+
+_BLIND_STEPS = 300
+"""Optimiser steps where there are too few successes to keep one aside: about where the others stop."""
 
 SIDE_WORDS = frozenset({"left", "right", "leftmost", "rightmost", "clockwise", "counterclockwise"})
 """Words of a sentence that a mirrored picture would make wrong."""
@@ -131,6 +134,8 @@ def fit_config(config: AdaptConfig, sentences: Sequence[str]) -> FitConfig:
     Returns:
         The options of the training run.
     """
+    _, aside = hold_aside(config.out / "episodes", config.out / "validation")
+    judged = any(read_outcome(path) for path in aside)
     words = {word for sentence in sentences for word in sentence.lower().split()}
     flips = not words & SIDE_WORDS if config.flip is None else config.flip
     return FitConfig(
@@ -139,9 +144,12 @@ def fit_config(config: AdaptConfig, sentences: Sequence[str]) -> FitConfig:
         out=config.out / "fit",
         start=config.start,
         sentences=config.out / "episodes" / "tasks.json",
+        # One sentence teaches nothing about reading sentences.
+        freeze=("word_projection",),
         replay=config.out / "replay" if config.replay_share else None,
         replay_share=config.replay_share or 0.5,
-        steps=config.steps,
+        # Where no success can be kept aside, nothing says when to stop.
+        steps=config.steps if judged else min(config.steps, _BLIND_STEPS),
         seed=config.seed,
         learning_rate=config.learning_rate,
         warmup=50,
@@ -149,7 +157,7 @@ def fit_config(config: AdaptConfig, sentences: Sequence[str]) -> FitConfig:
         threads=config.threads,
         save_every=config.evaluate_every,
         evaluate_every=config.evaluate_every,
-        stop_after=config.stop_after,
+        stop_after=config.stop_after if judged else 0,
         false_positives=config.false_alarms,
         sampling=SamplingConfig(frames_per_batch=160, max_frames=16),
         augment=AugmentConfig(

@@ -69,7 +69,14 @@ def test_the_same_command_goes_on_after_it_was_killed(
     assert adapt(config, "", Console(quiet=True))[1] == sentence, "what is done is not done again"
 
 
+def test_one_demonstration_is_enough_to_begin_with(config: AdaptConfig) -> None:
+    found, sentence = adapt(replace(config, rollouts=(1, 1)), "", Console(quiet=True))
+    assert [findings.successes for findings in found.values()] == [0]
+    assert sentence.startswith("Not known yet: no success was kept aside")
+
+
 def test_a_sentence_that_tells_left_from_right_is_not_mirrored(config: AdaptConfig) -> None:
+    (config.out / "episodes").mkdir(parents=True)
     assert fit_config(config, ["push the door"]).augment.flip == 0.5
     assert fit_config(config, ["push the door", "push it to the Left"]).augment.flip == 0.0
     assert fit_config(replace(config, flip=True), ["push it to the left"]).augment.flip == 0.5
