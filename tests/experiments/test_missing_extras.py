@@ -13,6 +13,7 @@ from robometer_rl.experiments.reward_model.fit import FitConfig, fit
 
 WORDS = r"pip install 'robometer-rl\[train\]'"
 ROOM = "robometer_rl.experiments"
+FORMAT = "robometer_rl.datasets.episodes"
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,8 @@ ROOM = "robometer_rl.experiments"
 )
 def test_a_module_names_the_extra(module: str, missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    monkeypatch.delitem(sys.modules, f"{ROOM}.{module}", raising=False)
+    for name in (f"{ROOM}.{module}", FORMAT):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     with pytest.raises(ImportError, match=WORDS):
         importlib.import_module(f"{ROOM}.{module}")
 
@@ -44,8 +46,8 @@ def test_a_command_says_it_in_one_line(
 ) -> None:
     monkeypatch.delenv("ROBOMETER_RL_TRACEBACK", raising=False)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    for module in ("collect.collect", "episodes"):
-        monkeypatch.delitem(sys.modules, f"{ROOM}.{module}", raising=False)
+    for name in (f"{ROOM}.collect.collect", f"{ROOM}.episodes", FORMAT):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     assert main(["collect"]) == 2
     assert (
         "h5py is not installed; it comes with: pip install 'robometer-rl[train]'" in capsys.readouterr().err
