@@ -12,18 +12,20 @@ import numpy as np
 import tyro
 
 from .fetch_push import FETCH_PUSH
+from .push_t import PUSH_T
+from .robosuite_wipe import ROBOSUITE_WIPE
 from .world import Episode, World, rollout
 
 __all__ = ["WORLDS", "RecordConfig", "main", "record"]
 
-WORLDS = {world.name: world for world in (FETCH_PUSH,)}
+WORLDS = {world.name: world for world in (FETCH_PUSH, ROBOSUITE_WIPE, PUSH_T)}
 
 
 @dataclass(frozen=True)
 class RecordConfig:
     """What to record."""
 
-    world: Literal["fetch_push"]
+    world: Literal["fetch_push", "robosuite_wipe", "push_t"]
     """The world."""
     out: Path
     """Folder for the episodes, one `.npz` each."""

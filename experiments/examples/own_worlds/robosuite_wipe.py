@@ -1,0 +1,285 @@
+"""robosuite's Wipe: a scripted expert, and failures as a person would record them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from robometer_rl.envs.rendering.gl_backend import import_suite
+
+from .world import Actions, Behaviour, Env, World
+
+__all__ = ["ROBOSUITE_WIPE", "WipeEnv", "robosuite_wipe"]
+
+SIZE = 128  # pixels
+HORIZON = 300  # steps, at 20 a second
+CONTROL_HZ = 20
+COVERAGE = 0.45  # of the table; with robosuite's own 0.6 part of the dirt lies outside of the agentview picture
+MARKERS = 60  # pieces of dirt, 5 mm apart; robosuite's own 100 are a line of half a metre that lies in knots
+
+_METRES_PER_ACTION, _RADIANS_PER_ACTION = 0.05, 0.5  # robosuite's OSC_POSE
+_PRESS, _ABOVE = -0.004, 0.09  # m over the table
+
+Vector = npt.NDArray[np.float64]
+
+
+class WipeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
+    """robosuite's Wipe as a plain Gymnasium environment: a Panda with a wiper, OSC_POSE, the agentview camera.
+
+    The observation is robosuite's own robot and object state. `render` gives 128x128 pixels, upright.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}  # type: ignore[misc]
+    render_mode = "rgb_array"
+
+    def __init__(self) -> None:
+        """Build the simulation."""
+        suite = import_suite("robosuite", draws=True)
+        wipe = suite.environments.manipulation.wipe
+        controller = suite.load_composite_controller_config(controller="BASIC", robot="Panda")
+        controller["body_parts"] = {"right": controller["body_parts"]["right"]}
+        self.suite_env = suite.make(
+            "Wipe",
+            robots="Panda",
+            controller_configs=controller,
+            control_freq=CONTROL_HZ,
+            has_renderer=False,
+            has_offscreen_renderer=True,
+            use_camera_obs=False,
+            hard_reset=False,
+            ignore_done=True,
+            seed=0,
+            task_config={
+                **wipe.DEFAULT_WIPE_CONFIG,
+                "coverage_factor": COVERAGE,
+                "num_markers": MARKERS,
+                "early_terminations": False,
+            },
+        )
+        low, high = self.suite_env.action_spec
+        self.action_space = gym.spaces.Box(low.astype(np.float32), high.astype(np.float32))
+        size = self._flat(self.suite_env.reset()).size
+        self.observation_space = gym.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+        self._steps = 0
+
+    @staticmethod
+    def _flat(observation: dict[str, Any]) -> npt.NDArray[np.float32]:
+        parts = (observation["robot0_proprio-state"], observation["object-state"])
+        return np.concatenate(parts).astype(np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+        """Draw a new line of dirt and put the arm back."""
+        super().reset(seed=seed)
+        # The joints' noise is drawn from the one, the line of dirt from the other.
+        self.suite_env.rng = self.suite_env.model.mujoco_arena.rng = self.np_random
+        self._steps = 0
+        return self._flat(self.suite_env.reset()), {"is_success": False}
+
+    def step(
+        self, action: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """One control step."""
+        observation, reward, _, _ = self.suite_env.step(np.asarray(action, np.float64))
+        self._steps += 1
+        info = {"is_success": bool(self.suite_env._check_success())}
+        return self._flat(observation), float(reward), False, self._steps >= HORIZON, info
+
+    def render(self) -> npt.NDArray[np.uint8]:  # type: ignore[override]
+        """The agentview picture, uint8 (128, 128, 3) RGB; robosuite's own is upside down."""
+        picture = self.suite_env.sim.render(width=SIZE, height=SIZE, camera_name="agentview")
+        return np.ascontiguousarray(picture[::-1])
+
+    def close(self) -> None:
+        """Release the simulation."""
+        self.suite_env.close()
+
+    @property
+    def dirt(self) -> Vector:
+        """Positions of the dirt that is left, (n, 3) in metres."""
+        suite_env = self.suite_env
+        left = [m for m in suite_env.model.mujoco_arena.markers if m not in suite_env.wiped_markers]
+        ids = [suite_env.sim.model.body_name2id(marker.root_body) for marker in left]
+        return np.array(suite_env.sim.data.body_xpos[ids]).reshape(-1, 3)
+
+    @property
+    def wiper(self) -> tuple[Vector, Vector]:
+        """Centre (3,) in metres of the wiper's face and its corners (4, 3), in robosuite's order."""
+        sim = self.suite_env.sim
+        names = self.suite_env.robots[0].gripper["right"].important_geoms["corners"]
+        corners = np.array([sim.data.geom_xpos[sim.model.geom_name2id(name)] for name in names])
+        return corners.mean(axis=0), corners
+
+
+def robosuite_wipe() -> Env:
+    """robosuite's Wipe with a shorter line of dirt, all of it in the picture."""
+    return WipeEnv()
+
+
+def _inner(env: Env) -> WipeEnv:
+    """The simulation below any wrappers."""
+    inner = env.unwrapped
+    assert isinstance(inner, WipeEnv)
+    return inner
+
+
+def _distance(env: Env) -> float:
+    """Share of the dirt that is left."""
+    return len(_inner(env).dirt) / MARKERS
+
+
+def _succeeded(env: Env) -> bool:
+    """Whether the table is clean: robosuite's own rule."""
+    return bool(_inner(env).suite_env._check_success())
+
+
+def _tilt(wiper: WipeEnv) -> Vector:
+    """Rotation vector (3,) in radians that would lay the wiper's face flat on the table."""
+    _, (first, second, third, fourth) = wiper.wiper
+    normal = np.cross(first - second, fourth - second)
+    normal *= np.sign(normal[2]) / np.linalg.norm(normal)
+    return np.cross(normal, [0.0, 0.0, 1.0])
+
+
+def _towards(wiper: WipeEnv, point: Vector, rng: np.random.Generator, speed: float) -> npt.NDArray[np.float32]:
+    """Action that moves the wiper's centre towards a point (3,), at most `speed` of the action's range."""
+    centre, _ = wiper.wiper
+    move = 2.0 * (point - centre) / _METRES_PER_ACTION
+    move *= speed / max(speed, float(np.abs(move[:2]).max()))
+    turn = 2.0 * _tilt(wiper) / _RADIANS_PER_ACTION
+    noise = rng.normal(scale=[0.05] * 3 + [0.02] * 3)
+    return np.clip(np.concatenate([move, turn]) + noise, -1.0, 1.0).astype(np.float32)
+
+
+def _go(wiper: WipeEnv, point: Vector, rng: np.random.Generator, speed: float = 0.8, steps: int = 40) -> Actions:
+    """Move the wiper's centre to a point (3,) in metres."""
+    for _ in range(steps):
+        if np.linalg.norm(point - wiper.wiper[0]) < 0.015:
+            break
+        yield _towards(wiper, point, rng, speed)
+
+
+def _table(wiper: WipeEnv) -> float:
+    """Height of the table in metres."""
+    return float(wiper.suite_env.table_offset[2])
+
+
+def _wipe(wiper: WipeEnv, rng: np.random.Generator, leave: int) -> Actions:
+    """Come down at one end of the dirt and follow it until no more than `leave` pieces are left."""
+    press = _table(wiper) + _PRESS
+    start = wiper.dirt[0 if rng.uniform() < 0.5 else -1]
+    yield from _go(wiper, np.append(start[:2], _table(wiper) + _ABOVE), rng)
+    yield from _go(wiper, np.append(start[:2], press), rng, steps=15)
+    while len(dirt := wiper.dirt) > leave:
+        centre, _ = wiper.wiper
+        nearest = dirt[np.argmin(np.linalg.norm(dirt[:, :2] - centre[:2], axis=1))]
+        yield _towards(wiper, np.append(nearest[:2], press), rng, 0.35)
+
+
+def _lift(wiper: WipeEnv, rng: np.random.Generator) -> Actions:
+    """Take the wiper off the table, back towards the robot, and stay there for a moment."""
+    back = np.array([-0.05, rng.uniform(-0.1, 0.1), _table(wiper) + rng.uniform(0.15, 0.22)])
+    yield from _go(wiper, back, rng, steps=20)
+    for _ in range(int(rng.integers(5, 25))):
+        yield _towards(wiper, back, rng, 0.2)
+
+
+def expert(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
+    """Follow the dirt with the wiper pressed on the table, then lift it."""
+    yield from _wipe(_inner(env), rng, leave=0)
+    yield from _lift(_inner(env), rng)
+
+
+def _leave(low: float, high: float) -> Behaviour:
+    """A behaviour that stops wiping when a share of the dirt between `low` and `high` is left."""
+
+    def behaviour(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
+        yield from _wipe(_inner(env), rng, leave=round(rng.uniform(low, high) * MARKERS))
+        yield from _lift(_inner(env), rng)
+
+    return behaviour
+
+
+def _shifted(choose_shift: Callable[[Vector, np.random.Generator], Vector]) -> Behaviour:
+    """A behaviour that makes the motion of wiping in the wrong place.
+
+    Args:
+        choose_shift: Gives the shift (3,) in metres from the dirt's middle (3,).
+
+    Returns:
+        The behaviour.
+    """
+
+    def behaviour(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
+        wiper = _inner(env)
+        dirt = wiper.dirt[:: rng.choice([-1, 1])]
+        path = dirt + choose_shift(dirt.mean(axis=0), rng) + np.array([0.0, 0.0, _PRESS])
+        yield from _go(wiper, path[0] + np.array([0.0, 0.0, _ABOVE]), rng)
+        yield from _go(wiper, path[0], rng, steps=15)
+        for point in path[::8]:
+            yield from _go(wiper, point, rng, speed=0.35, steps=10)
+        yield from _lift(wiper, rng)
+
+    return behaviour
+
+
+def _above(middle: Vector, rng: np.random.Generator) -> Vector:
+    """Over the dirt, without touching the table."""
+    return np.array([0.0, 0.0, rng.uniform(0.035, 0.07)])
+
+
+def _beside(middle: Vector, rng: np.random.Generator) -> Vector:
+    """On the clean part of the table, towards its other half."""
+    return np.array([0.0, -np.sign(middle[1]) * rng.uniform(0.17, 0.23), 0.0])
+
+
+def _hover(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
+    """The wiper goes over the dirt and stays there."""
+    wiper = _inner(env)
+    point = wiper.dirt.mean(axis=0) + np.array([0.0, 0.0, rng.uniform(0.06, 0.12)])
+    yield from _go(wiper, point, rng)
+    for _ in range(int(rng.integers(40, 80))):
+        yield _towards(wiper, point, rng, 0.2)
+
+
+def _stall(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
+    """The wiper comes down on one end of the dirt and stays there."""
+    wiper = _inner(env)
+    point = wiper.dirt[rng.choice([0, -1])] + np.array([0.0, 0.0, _PRESS])
+    yield from _go(wiper, point + np.array([0.0, 0.0, _ABOVE]), rng)
+    for _ in range(int(rng.integers(40, 80))):
+        yield _towards(wiper, point, rng, 0.35)
+
+
+def _retreat(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
+    """The wiper goes halfway to the dirt and back."""
+    wiper = _inner(env)
+    point = (wiper.wiper[0] + wiper.dirt.mean(axis=0)) / 2
+    yield from _go(wiper, point, rng, speed=0.4)
+    yield from _lift(wiper, rng)
+
+
+ROBOSUITE_WIPE = World(
+    name="robosuite_wipe",
+    sentence="wipe the dirt off the table",
+    make=robosuite_wipe,
+    succeeded=_succeeded,
+    distance=_distance,
+    expert=expert,
+    failures={
+        "almost": _leave(0.08, 0.2),
+        "half": _leave(0.35, 0.6),
+        "above": _shifted(_above),
+        "beside": _shifted(_beside),
+        "hover": _hover,
+        "stall": _stall,
+        "retreat": _retreat,
+    },
+    min_distance=0.5,
+    frame_every=4,
+)
