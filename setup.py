@@ -35,6 +35,7 @@ setup(
         "robometer_rl.experiments.collect",
         "robometer_rl.experiments.common",
         "robometer_rl.experiments.examples",
+        "robometer_rl.experiments.examples.own_worlds",
         "robometer_rl.experiments.report",
         "robometer_rl.experiments.reward_model",
         "robometer_rl.experiments.sweep",

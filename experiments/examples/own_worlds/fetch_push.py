@@ -1,22 +1,23 @@
-"""Gymnasium-Robotics FetchPush: a scripted expert, and failures as a person would record them."""
+"""FetchPush of Gymnasium-Robotics: a scripted expert, and failures as a person would record them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-from robometer_rl.envs.extras import require
+from robometer_rl.envs.rendering.gl_backend import import_suite
 
 from .world import Actions, Behaviour, Env, World
 
-__all__ = ["FETCH_PUSH", "fetch_push"]
+__all__ = ["FETCH_PUSH", "block_distance", "block_is_there", "expert", "fetch_push"]
 
 SIZE = 128  # pixels
-# From the side and low: only the slim fingers come between the camera and block or target. From above the wrist does.
+# From the side and low: only the slim fingers come between the camera and block or target. From above the
+# wrist does.
 CAMERA = {"distance": 0.82, "azimuth": 145.0, "elevation": -33.0, "lookat": np.array([1.31, 0.76, 0.45])}
 
 _ABOVE, _LOW = 0.49, 0.425  # heights of the fingertips: over the block (top 0.45 m), beside it
@@ -24,29 +25,31 @@ _BEHIND = 0.075  # m between block centre and fingertips before a push
 _SLID_OFF = 0.025  # m to the side of the block's centre, from where it no longer goes where it is pushed
 _METRES_PER_ACTION = 0.05
 
-Vector = npt.NDArray[np.float64]
+Vector: TypeAlias = NDArray[np.float64]
 
 
 def fetch_push() -> Env:
     """FetchPush-v4 with a close camera, 128x128 pictures and its usual 50 steps."""
-    gym.register_envs(require("gymnasium_robotics"))
+    gym.register_envs(import_suite("gymnasium_robotics", draws=True))
     return gym.make(
         "FetchPush-v4", render_mode="rgb_array", width=SIZE, height=SIZE, default_camera_config=CAMERA
     )
 
 
-def _distance(env: Env) -> float:
+def block_distance(env: Env) -> float:
     """Metres between block and target."""
-    observation = env.unwrapped._get_obs()  # type: ignore[attr-defined]
+    inner: Any = env.unwrapped
+    observation = inner._get_obs()
     return float(np.linalg.norm(observation["achieved_goal"] - observation["desired_goal"]))
 
 
-def _succeeded(env: Env) -> bool:
-    """Whether the block is within the environment's own threshold (5 cm) of the target."""
-    return _distance(env) < env.unwrapped.distance_threshold  # type: ignore[attr-defined]
+def block_is_there(env: Env, info: Mapping[str, Any]) -> bool:
+    """Whether the block is within 5 cm of the target, the environment's own threshold."""
+    inner: Any = env.unwrapped
+    return block_distance(env) < inner.distance_threshold
 
 
-def _towards(offset: Vector, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def _towards(offset: Vector, rng: np.random.Generator) -> NDArray[np.float32]:
     """Action that moves the fingertips by an offset in metres, with the tremor of a hand that steers."""
     move = np.clip(offset / _METRES_PER_ACTION + rng.normal(scale=0.08, size=3), -1.0, 1.0)
     return np.append(move, 0.0).astype(np.float32)
@@ -219,10 +222,10 @@ def _stall(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
 
 FETCH_PUSH = World(
     name="fetch_push",
-    sentence="push the block to the red target",
+    task="push the block to the red target",
     make=fetch_push,
-    succeeded=_succeeded,
-    distance=_distance,
+    succeeded=block_is_there,
+    distance=block_distance,
     expert=expert,
     failures={
         "near": _misplace(_near),

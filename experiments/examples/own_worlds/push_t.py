@@ -1,35 +1,28 @@
-"""gym-pusht's PushT: a scripted expert that plans pushes, and failures as a person would record them."""
+"""PushT of gym-pusht: a scripted expert that plans pushes, and failures as a person would record them."""
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-from robometer_rl.envs.extras import naming_extras
+from robometer_rl.envs.extras import require
 
 from .world import Actions, Behaviour, Env, World
 
-with naming_extras():
-    import gym_pusht  # noqa: F401 (it registers the environment)
-    import pymunk
-    from gym_pusht.envs.pusht import PushTEnv
-    from shapely import LineString, Point, Polygon
+if TYPE_CHECKING:
+    from .push_planner import PushPlanner
 
-__all__ = ["PUSH_T", "push_t"]
+__all__ = ["PUSH_T", "block_is_on_target", "corner_distance", "expert", "push_t"]
 
 SIZE = 128  # pixels
-RADIUS = 15.0  # of the pusher, in the environment's own unit of length: the world is 512 wide
-_CLEAR = RADIUS + 3.0  # a way this far from the block's outline does not touch it
-_EDGE = 12.0  # the pusher's centre stays this far from the border
-_STEP = 14.0  # length of one action of a push
-_KP, _KV, _DT, _SUBSTEPS = 100.0, 20.0, 0.01, 10  # PushTEnv.step
+_EDGE = 12.0  # the pusher's centre stays this far from the border of the world, which is 512 wide
 
-Vector = npt.NDArray[np.float64]
+Vector: TypeAlias = NDArray[np.float64]
+ChooseGoal: TypeAlias = Callable[[Vector, Vector, np.random.Generator], Vector]
 
 
 class _GoesOn(gym.Wrapper[Any, Any, Any, Any]):
@@ -47,6 +40,7 @@ class _GoesOn(gym.Wrapper[Any, Any, Any, Any]):
 
 def push_t() -> Env:
     """PushT with 128x128 pictures and its usual 300 steps, which goes on after success."""
+    require("gym_pusht")  # it registers the environment
     return _GoesOn(
         gym.make(
             "gym_pusht/PushT-v0",
@@ -58,138 +52,33 @@ def push_t() -> Env:
     )
 
 
-def _inner(env: Env) -> PushTEnv:
-    """The simulation below any wrappers."""
-    inner = env.unwrapped
-    assert isinstance(inner, PushTEnv)
-    return inner
+def block_is_on_target(env: Env, info: Mapping[str, Any]) -> bool:
+    """Whether the block covers 95 % of the target, the environment's own rule."""
+    inner: Any = env.unwrapped
+    return bool(inner._get_coverage() > inner.success_threshold)
 
 
-def _succeeded(env: Env) -> bool:
-    """Whether the block covers 95 % of the target: the environment's own rule."""
-    return bool(_inner(env)._get_coverage() > _inner(env).success_threshold)
+def corner_distance(env: Env) -> float:
+    """Mean distance of the block's corners to the target's; the world is 512 wide."""
+    from .push_planner import mean_distance, vertices
+
+    inner: Any = env.unwrapped
+    return mean_distance(vertices(inner.block.shapes), _pose(inner), inner.goal_pose)
 
 
-def _distance(env: Env) -> float:
-    """Mean distance of the block's corners to those of the target."""
-    inner = _inner(env)
-    return _Planner().corner_distance(_pose(inner), inner.goal_pose)
+def _parts(env: Env) -> tuple[Any, PushPlanner]:
+    """The simulation below any wrappers, and a planner."""
+    from .push_planner import PushPlanner
+
+    return env.unwrapped, PushPlanner()
 
 
-def _pose(inner: PushTEnv) -> Vector:
+def _pose(inner: Any) -> Vector:
     """Position and angle of the block, (3,)."""
     return np.array([*inner.block.position, inner.block.angle])
 
 
-class _Planner:
-    """Predicts what a straight push does to the block, in a simulation of its own, and finds the best one."""
-
-    def __init__(self) -> None:
-        self.space = pymunk.Space()
-        self.space.damping = 0.0
-        corners = ((5, 506), (5, 5), (506, 5), (506, 506), (5, 506))
-        for start, end in zip(corners, corners[1:], strict=False):
-            self.space.add(PushTEnv.add_segment(self.space, start, end, 2))
-        self.agent = PushTEnv.add_circle(self.space, (256, 400), RADIUS)
-        self.block, shapes = PushTEnv.add_tee(self.space, (256, 300), 0)
-        self.corners = np.array([vertex for shape in shapes for vertex in shape.get_vertices()])
-        bar, stem = (Polygon(shape.get_vertices()) for shape in shapes)
-        self.outline = np.array(bar.union(stem.buffer(0.01)).simplify(0.1).exterior.coords)[:, :2]
-
-    @staticmethod
-    def _place(points: Vector, pose: Vector) -> Vector:
-        """Points (n, 2) of the block in the world."""
-        cosine, sine = np.cos(pose[2]), np.sin(pose[2])
-        return points @ np.array([[cosine, sine], [-sine, cosine]]) + pose[:2]
-
-    def corner_distance(self, pose: Vector, goal: Vector) -> float:
-        """Mean distance between the block's corners in two poses."""
-        apart = self._place(self.corners, pose) - self._place(self.corners, goal)
-        return float(np.linalg.norm(apart, axis=1).mean())
-
-    def polygon(self, pose: Vector) -> Polygon:
-        """Outline of the block in the world."""
-        return Polygon(self._place(self.outline, pose))
-
-    def predict(self, pose: Vector, targets: Vector) -> Vector:
-        """The block's pose (3,) after the pusher, at rest at the first target, followed the others (n, 2)."""
-        self.block.velocity, self.block.angular_velocity = (0.0, 0.0), 0.0
-        self.block.angle = float(pose[2])  # about the centre of mass: the position comes after it
-        self.block.position = float(pose[0]), float(pose[1])
-        x, y = (float(value) for value in targets[0])
-        speed_x = speed_y = 0.0
-        self.agent.position = x, y
-        for body in (self.agent, self.block):
-            self.space.reindex_shapes_for_body(body)
-        for target_x, target_y in targets[1:].tolist():
-            for _ in range(_SUBSTEPS):
-                speed_x += (_KP * (target_x - x) - _KV * speed_x) * _DT
-                speed_y += (_KP * (target_y - y) - _KV * speed_y) * _DT
-                self.agent.velocity = speed_x, speed_y
-                self.space.step(_DT)
-                x, y = self.agent.position
-        return np.array([*self.block.position, self.block.angle])
-
-    def best_push(self, pose: Vector, goal: Vector, rng: np.random.Generator, tries: int) -> Vector | None:
-        """The push, (n, 2) targets, that brings the block nearest to a goal pose; None if none helps."""
-        outline, shape = self._place(self.outline, pose), self.polygon(pose)
-        sides = np.diff(outline, axis=0)
-        lengths = np.linalg.norm(sides, axis=1)
-        away = self.corner_distance(pose, goal)
-        best, least = None, away
-        for side in rng.choice(len(sides), size=tries, p=lengths / lengths.sum()):
-            along = sides[side] / lengths[side]
-            inward = np.array([-along[1], along[0]])
-            contact = outline[side] + rng.uniform(0.05, 0.95) * sides[side]
-            if not shape.contains(Point(contact + 0.5 * inward)):
-                inward = -inward
-            start = contact - (_CLEAR + 1.0) * inward
-            direction = inward + rng.uniform(-0.7, 0.7) * along
-            length = 4.0 + min(rng.exponential(away), 160.0)
-            end = start + (length + 4.0) * direction / np.linalg.norm(direction)
-            if shape.distance(Point(start)) < _CLEAR or not (
-                (_EDGE <= np.stack([start, end])) & (np.stack([start, end]) <= 512 - _EDGE)
-            ).all():
-                continue
-            moves = int(np.ceil((length + 4.0) / _STEP))
-            # The pusher lags behind its target: the last one is held until it has come to rest.
-            targets = np.vstack([np.linspace(start, end, moves + 1), np.repeat(end[None], 3, axis=0)])
-            left = self.corner_distance(self.predict(pose, targets), goal)
-            if left < least:
-                best, least = targets, left
-        return best
-
-    def way(self, pose: Vector, start: Vector, end: Vector) -> Vector:
-        """Corners (n, 2) of a short way from one point to another around the block; the last is the end."""
-        shape = self.polygon(pose)
-        middle = np.array(shape.centroid.coords[0])
-        angles = np.linspace(0, 2 * np.pi, 16, endpoint=False)
-        ring = middle + 125.0 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        nodes = np.clip(np.vstack([start, end, ring]), _EDGE, 512 - _EDGE)
-        costs, before, queue = {0: 0.0}, {}, [(0.0, 0)]
-        while queue:
-            cost, node = heapq.heappop(queue)
-            if node == 1 or cost > costs[node]:
-                continue
-            for other in range(1, len(nodes)):
-                step = float(np.linalg.norm(nodes[other] - nodes[node]))
-                if other == node or cost + step >= costs.get(other, np.inf):
-                    continue
-                # A pusher that still touches the block may leave it.
-                line = LineString([nodes[node], nodes[other]])
-                if shape.distance(line) < min(_CLEAR - 0.5, shape.distance(Point(nodes[node])) - 0.1):
-                    continue
-                costs[other], before[other] = cost + step, node
-                heapq.heappush(queue, (cost + step, other))
-        if 1 not in before:
-            return end[None]
-        path = [1]
-        while before[path[-1]] != 0:
-            path.append(before[path[-1]])
-        return nodes[path[::-1]]
-
-
-def _follow(inner: PushTEnv, targets: Vector, rng: np.random.Generator, step: float = 45.0) -> Actions:
+def _follow(inner: Any, targets: Vector, rng: np.random.Generator, step: float = 45.0) -> Actions:
     """Go from corner to corner of a way, at most `step` an action."""
     place = np.array(inner.agent.position)
     for target in targets:
@@ -202,14 +91,14 @@ def _follow(inner: PushTEnv, targets: Vector, rng: np.random.Generator, step: fl
                 break
 
 
-def _rest(inner: PushTEnv, rng: np.random.Generator, steps: int) -> Actions:
+def _rest(inner: Any, rng: np.random.Generator, steps: int) -> Actions:
     """Stay where the pusher is."""
     place = np.array(inner.agent.position)
     for _ in range(steps):
         yield (place + rng.normal(scale=0.3, size=2)).astype(np.float32)
 
 
-def _retreat(inner: PushTEnv, planner: _Planner, rng: np.random.Generator) -> Actions:
+def _retreat(inner: Any, planner: PushPlanner, rng: np.random.Generator) -> Actions:
     """Leave the block and wait at some distance, a few steps or a few seconds."""
     pose, place = _pose(inner), np.array(inner.agent.position)
     away = place - np.array(planner.polygon(pose).centroid.coords[0])
@@ -219,8 +108,8 @@ def _retreat(inner: PushTEnv, planner: _Planner, rng: np.random.Generator) -> Ac
 
 
 def _push_to(
-    inner: PushTEnv,
-    planner: _Planner,
+    inner: Any,
+    planner: PushPlanner,
     goal: Vector,
     rng: np.random.Generator,
     done: Callable[[], bool],
@@ -244,12 +133,12 @@ def _push_to(
 
 def expert(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
     """Plan push after push in a simulation until the block covers the target, then leave it."""
-    inner, planner = _inner(env), _Planner()
-    yield from _push_to(inner, planner, inner.goal_pose, rng, lambda: _succeeded(env))
+    inner, planner = _parts(env)
+    yield from _push_to(inner, planner, inner.goal_pose, rng, lambda: block_is_on_target(env, {}))
     yield from _retreat(inner, planner, rng)
 
 
-def _misplace(choose_goal: Callable[[Vector, Vector, np.random.Generator], Vector], nearest: float) -> Behaviour:
+def _misplace(choose_goal: ChooseGoal, nearest: float) -> Behaviour:
     """A behaviour that pushes the block to a wrong pose.
 
     Args:
@@ -261,9 +150,12 @@ def _misplace(choose_goal: Callable[[Vector, Vector, np.random.Generator], Vecto
     """
 
     def behaviour(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
-        inner, planner = _inner(env), _Planner()
+        inner, planner = _parts(env)
         goal = choose_goal(_pose(inner), inner.goal_pose, rng)
-        arrived = lambda: planner.corner_distance(_pose(inner), goal) < nearest  # noqa: E731
+
+        def arrived() -> bool:
+            return planner.distance(_pose(inner), goal) < nearest
+
         yield from _push_to(inner, planner, goal, rng, arrived, pushes=15)
         yield from _retreat(inner, planner, rng)
 
@@ -297,15 +189,15 @@ def _astray(block: Vector, target: Vector, rng: np.random.Generator) -> Vector:
 
 def _halfway(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
     """Push as the expert does and give up when part of the distance is gone."""
-    inner, planner = _inner(env), _Planner()
-    enough = rng.uniform(0.4, 0.7) * _distance(env)
-    yield from _push_to(inner, planner, inner.goal_pose, rng, lambda: _distance(env) < enough)
+    inner, planner = _parts(env)
+    enough = rng.uniform(0.4, 0.7) * corner_distance(env)
+    yield from _push_to(inner, planner, inner.goal_pose, rng, lambda: corner_distance(env) < enough)
     yield from _retreat(inner, planner, rng)
 
 
 def _pusher_only(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
     """The pusher goes about on the target, without the block."""
-    inner, planner = _inner(env), _Planner()
+    inner, planner = _parts(env)
     for _ in range(int(rng.integers(6, 11))):
         place = inner.goal_pose[:2] + rng.uniform(-45, 45, size=2)
         way = planner.way(_pose(inner), np.array(inner.agent.position), place)
@@ -315,7 +207,7 @@ def _pusher_only(env: Env, observation: Any, rng: np.random.Generator) -> Action
 
 def _miss(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
     """The pusher passes by the block several times and never touches it."""
-    inner, planner = _inner(env), _Planner()
+    inner, planner = _parts(env)
     for _ in range(int(rng.integers(4, 7))):
         pose, angle = _pose(inner), rng.uniform(0, 2 * np.pi)
         middle = np.array(planner.polygon(pose).centroid.coords[0])
@@ -327,10 +219,10 @@ def _miss(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
 
 PUSH_T = World(
     name="push_t",
-    sentence="push the grey T onto the green T",
+    task="push the grey T onto the green T",
     make=push_t,
-    succeeded=_succeeded,
-    distance=_distance,
+    succeeded=block_is_on_target,
+    distance=corner_distance,
     expert=expert,
     failures={
         "near": _misplace(_near, nearest=6.0),

@@ -1,36 +1,36 @@
-"""robosuite's Wipe: a scripted expert, and failures as a person would record them."""
+"""Wipe of robosuite: a scripted expert, and failures as a person would record them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeAlias
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from robometer_rl.envs.rendering.gl_backend import import_suite
 
 from .world import Actions, Behaviour, Env, World
 
-__all__ = ["ROBOSUITE_WIPE", "WipeEnv", "robosuite_wipe"]
+__all__ = ["ROBOSUITE_WIPE", "WipeEnv", "dirt_left", "expert", "robosuite_wipe", "table_is_clean"]
 
 SIZE = 128  # pixels
 HORIZON = 300  # steps, at 20 a second
 CONTROL_HZ = 20
-COVERAGE = 0.45  # of the table; with robosuite's own 0.6 part of the dirt lies outside of the agentview picture
+COVERAGE = 0.45  # of the table; with robosuite's own 0.6 some dirt lies outside of the agentview picture
 MARKERS = 60  # pieces of dirt, 5 mm apart; robosuite's own 100 are a line of half a metre that lies in knots
 
 _METRES_PER_ACTION, _RADIANS_PER_ACTION = 0.05, 0.5  # robosuite's OSC_POSE
 _PRESS, _ABOVE = -0.004, 0.09  # m over the table
 
-Vector = npt.NDArray[np.float64]
+Vector: TypeAlias = NDArray[np.float64]
 
 
-class WipeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
-    """robosuite's Wipe as a plain Gymnasium environment: a Panda with a wiper, OSC_POSE, the agentview camera.
+class WipeEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """Wipe as a plain Gymnasium environment: a Panda with a wiper, moved by OSC_POSE at 20 Hz.
 
-    The observation is robosuite's own robot and object state. `render` gives 128x128 pixels, upright.
+    The observation is robosuite's own robot and object state. `render` gives the agentview picture, upright.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}  # type: ignore[misc]
@@ -50,6 +50,7 @@ class WipeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
             has_renderer=False,
             has_offscreen_renderer=True,
             use_camera_obs=False,
+            renderer="mujoco",  # the default would prepare a window
             hard_reset=False,
             ignore_done=True,
             seed=0,
@@ -67,13 +68,13 @@ class WipeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         self._steps = 0
 
     @staticmethod
-    def _flat(observation: dict[str, Any]) -> npt.NDArray[np.float32]:
+    def _flat(observation: dict[str, Any]) -> NDArray[np.float32]:
         parts = (observation["robot0_proprio-state"], observation["object-state"])
         return np.concatenate(parts).astype(np.float32)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Draw a new line of dirt and put the arm back."""
         super().reset(seed=seed)
         # The joints' noise is drawn from the one, the line of dirt from the other.
@@ -82,22 +83,30 @@ class WipeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
         return self._flat(self.suite_env.reset()), {"is_success": False}
 
     def step(
-        self, action: npt.NDArray[np.float32]
-    ) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        self, action: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """One control step."""
         observation, reward, _, _ = self.suite_env.step(np.asarray(action, np.float64))
         self._steps += 1
         info = {"is_success": bool(self.suite_env._check_success())}
         return self._flat(observation), float(reward), False, self._steps >= HORIZON, info
 
-    def render(self) -> npt.NDArray[np.uint8]:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8]:
         """The agentview picture, uint8 (128, 128, 3) RGB; robosuite's own is upside down."""
+        self._make_context_current()
         picture = self.suite_env.sim.render(width=SIZE, height=SIZE, camera_name="agentview")
         return np.ascontiguousarray(picture[::-1])
 
     def close(self) -> None:
         """Release the simulation."""
+        if self.suite_env.sim is not None:
+            self._make_context_current()
         self.suite_env.close()
+
+    def _make_context_current(self) -> None:
+        # Robosuite draws into, and frees in, whichever context is current: with two environments in a process
+        # one would draw into the other's and, when closed, free what the other draws with.
+        self.suite_env.sim._render_context_offscreen.gl_ctx.make_current()
 
     @property
     def dirt(self) -> Vector:
@@ -117,7 +126,7 @@ class WipeEnv(gym.Env[npt.NDArray[np.float32], npt.NDArray[np.float32]]):
 
 
 def robosuite_wipe() -> Env:
-    """robosuite's Wipe with a shorter line of dirt, all of it in the picture."""
+    """Wipe with a shorter line of dirt, all of it in the picture."""
     return WipeEnv()
 
 
@@ -128,25 +137,25 @@ def _inner(env: Env) -> WipeEnv:
     return inner
 
 
-def _distance(env: Env) -> float:
-    """Share of the dirt that is left."""
+def dirt_left(env: Env) -> float:
+    """Share of the dirt that is left, in [0, 1]."""
     return len(_inner(env).dirt) / MARKERS
 
 
-def _succeeded(env: Env) -> bool:
-    """Whether the table is clean: robosuite's own rule."""
+def table_is_clean(env: Env, info: Mapping[str, Any]) -> bool:
+    """Whether all dirt is wiped, robosuite's own rule."""
     return bool(_inner(env).suite_env._check_success())
 
 
 def _tilt(wiper: WipeEnv) -> Vector:
     """Rotation vector (3,) in radians that would lay the wiper's face flat on the table."""
-    _, (first, second, third, fourth) = wiper.wiper
+    first, second, _, fourth = wiper.wiper[1]
     normal = np.cross(first - second, fourth - second)
     normal *= np.sign(normal[2]) / np.linalg.norm(normal)
     return np.cross(normal, [0.0, 0.0, 1.0])
 
 
-def _towards(wiper: WipeEnv, point: Vector, rng: np.random.Generator, speed: float) -> npt.NDArray[np.float32]:
+def _towards(wiper: WipeEnv, point: Vector, rng: np.random.Generator, speed: float) -> NDArray[np.float32]:
     """Action that moves the wiper's centre towards a point (3,), at most `speed` of the action's range."""
     centre, _ = wiper.wiper
     move = 2.0 * (point - centre) / _METRES_PER_ACTION
@@ -156,7 +165,9 @@ def _towards(wiper: WipeEnv, point: Vector, rng: np.random.Generator, speed: flo
     return np.clip(np.concatenate([move, turn]) + noise, -1.0, 1.0).astype(np.float32)
 
 
-def _go(wiper: WipeEnv, point: Vector, rng: np.random.Generator, speed: float = 0.8, steps: int = 40) -> Actions:
+def _go(
+    wiper: WipeEnv, point: Vector, rng: np.random.Generator, speed: float = 0.8, steps: int = 40
+) -> Actions:
     """Move the wiper's centre to a point (3,) in metres."""
     for _ in range(steps):
         if np.linalg.norm(point - wiper.wiper[0]) < 0.015:
@@ -266,10 +277,10 @@ def _retreat(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
 
 ROBOSUITE_WIPE = World(
     name="robosuite_wipe",
-    sentence="wipe the dirt off the table",
+    task="wipe the dirt off the table",
     make=robosuite_wipe,
-    succeeded=_succeeded,
-    distance=_distance,
+    succeeded=table_is_clean,
+    distance=dirt_left,
     expert=expert,
     failures={
         "almost": _leave(0.08, 0.2),

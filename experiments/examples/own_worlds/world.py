@@ -1,4 +1,4 @@
-"""What a world of one's own consists of: an environment, a task sentence, a success rule and scripted behaviours."""
+"""What a world of one's own consists of, and how its scripted behaviours are run."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-__all__ = ["Actions", "Behaviour", "Episode", "World", "aimless", "rollout"]
+__all__ = ["AIMLESS", "EXPERT", "Actions", "Behaviour", "Env", "Rollout", "World", "run_behaviour"]
+
+EXPERT, AIMLESS = "expert", "aimless"
+"""Names of the two behaviours that every world has."""
 
 Env: TypeAlias = "gym.Env[Any, Any]"
-Actions: TypeAlias = Generator[npt.NDArray[Any], Any, None]
+Actions: TypeAlias = Generator[NDArray[Any], Any, Any]
 """Yields the next action and is sent the observation that it led to; the episode ends with it."""
 Behaviour: TypeAlias = Callable[[Env, Any, np.random.Generator], Actions]
-"""Starts a scripted behaviour from an environment, its first observation and a generator."""
+"""Starts a scripted behaviour from an environment, its first observation and a source of randomness."""
 
 
 @dataclass(frozen=True)
@@ -26,93 +29,91 @@ class World:
 
     Attributes:
         name: Short name, as `--world` takes it.
-        sentence: The task in words.
-        make: Makes the environment; it renders uint8 RGB pictures.
-        succeeded: Whether the task is solved in the environment's present state.
-        distance: How far the present state is from solved, 0 or more, in the world's own unit.
+        task: The task as a sentence.
+        make: Makes the environment. Its pictures are uint8 RGB, and an episode goes on after success.
+        succeeded: Whether the task is done now, as `f(env, info)`.
+        distance: How far the environment is from done, at least 0, in a unit of its own.
+        min_distance: No episode is recorded from a start that is nearer to done than this.
         expert: Behaviour that solves the task.
-        failures: Behaviours that do not, by kind.
-        min_distance: Starts that are nearer to solved than this are not recorded.
-        frame_every: Environment steps per recorded picture.
+        failures: Behaviours that do not, by name.
+        frame_every: Environment steps between two pictures of a recording.
     """
 
     name: str
-    sentence: str
+    task: str
     make: Callable[[], Env]
-    succeeded: Callable[[Env], bool]
+    succeeded: Callable[[Env, Mapping[str, Any]], bool]
     distance: Callable[[Env], float]
+    min_distance: float
     expert: Behaviour
     failures: Mapping[str, Behaviour]
-    min_distance: float
     frame_every: int = 1
+
+    @property
+    def behaviours(self) -> dict[str, Behaviour]:
+        """All behaviours by name: `expert`, the failures and `aimless`."""
+        return {EXPERT: self.expert, **self.failures, AIMLESS: move_aimlessly}
 
 
 @dataclass(frozen=True)
-class Episode:
-    """One recorded episode.
+class Rollout:
+    """What a behaviour did in one episode.
 
     Attributes:
-        frames: Pictures, uint8 `(T, H, W, 3)` RGB, the first after the reset.
-        success: Whether the task is solved in each picture, bool `(T,)`.
-        quality: How much of the distance at the start is gone in each picture, float32 `(T,)` in [0, 1].
-        kind: `expert`, `aimless` or a kind of failure.
-        seed: Seed of the reset and of the behaviour.
+        actions: Actions `(steps, ...)` as the environment took them.
+        success: Bool `(steps + 1,)`, whether the task is done after the reset and after each action.
+        distance: Float `(steps + 1,)`, how far it is from done.
     """
 
-    frames: npt.NDArray[np.uint8]
-    success: npt.NDArray[np.bool_]
-    quality: npt.NDArray[np.float32]
-    kind: str
-    seed: int
+    actions: NDArray[Any]
+    success: NDArray[np.bool_]
+    distance: NDArray[np.float64]
 
 
-def rollout(world: World, env: Env, kind: str, seed: int) -> Episode:
-    """Run one scripted behaviour from a reset to its end.
+def run_behaviour(world: World, env: Env, behaviour: str, seed: int) -> Rollout:
+    """Runs one scripted behaviour from a reset to its end, without pictures.
 
     Args:
         world: The world that `env` is of.
         env: An environment of `world.make`.
-        kind: `expert`, `aimless` or a key of `world.failures`.
+        behaviour: A name of `world.behaviours`.
         seed: Seed of the reset and of the behaviour; the same seed gives the same episode.
 
     Returns:
-        The episode, with one picture every `world.frame_every` steps and one of the last step.
+        What was done and what came of it.
 
     Raises:
-        ValueError: `kind` is no behaviour of the world.
+        ValueError: The world has no such behaviour.
     """
-    behaviours = {"expert": world.expert, "aimless": aimless, **world.failures}
-    if kind not in behaviours:
-        raise ValueError(f"{world.name} has no behaviour {kind!r}; it has {', '.join(sorted(behaviours))}")
-    observation, _ = env.reset(seed=seed)
-    start = max(world.distance(env), 1e-6)
-    frames, success, quality = [], [], []
-
-    def take_picture() -> None:
-        frames.append(np.asarray(env.render(), dtype=np.uint8))
-        success.append(world.succeeded(env))
-        quality.append(np.clip(1.0 - world.distance(env) / start, 0.0, 1.0))
-
-    take_picture()
-    actions = behaviours[kind](env, observation, np.random.default_rng([seed, zlib.crc32(kind.encode())]))
-    action, steps, ended = next(actions), 0, False
-    while not ended:
-        observation, _, terminated, truncated, _ = env.step(action)
-        steps += 1
+    if behaviour not in world.behaviours:
+        raise ValueError(f"behaviour={behaviour!r}: {world.name} has {', '.join(world.behaviours)}")
+    observation, info = env.reset(seed=seed)
+    success, distance = [world.succeeded(env, info)], [world.distance(env)]
+    rng = np.random.default_rng([seed, zlib.crc32(behaviour.encode())])
+    script = world.behaviours[behaviour](env, observation, rng)
+    actions, over = [next(script)], False
+    while not over:
+        observation, _, terminated, truncated, info = env.step(actions[-1])
+        success.append(world.succeeded(env, info))
+        distance.append(world.distance(env))
+        over = bool(terminated or truncated)
         try:
-            action = actions.send(observation)
+            action = script.send(observation)
         except StopIteration:
-            ended = True
-        ended = ended or terminated or truncated
-        if ended or steps % world.frame_every == 0:
-            take_picture()
-    return Episode(np.stack(frames), np.array(success), np.array(quality, np.float32), kind, seed)
+            break
+        actions += [] if over else [action]
+    return Rollout(np.stack(actions), np.array(success), np.array(distance))
 
 
-def aimless(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
-    """Smooth random motion without a goal, until the episode ends."""
+def move_aimlessly(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
+    """Smooth random motion without a goal, until the episode ends.
+
+    Raises:
+        TypeError: The environment's actions are no box of numbers.
+    """
     space = env.action_space
-    assert isinstance(space, gym.spaces.Box)
+    if not isinstance(space, gym.spaces.Box):
+        raise TypeError(f"aimless motion needs a Box of actions, got {space}")
     centre, half = (space.high + space.low) / 2, (space.high - space.low) / 2
     motion = rng.normal(size=space.shape)
     keep = rng.uniform(0.7, 0.95)
