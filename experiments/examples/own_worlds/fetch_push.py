@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robometer_rl.envs.rendering.gl_backend import import_suite
 
-from .world import Actions, Behaviour, Env, World
+from .world import Actions, Behaviour, Env, OwnWorld
 
 __all__ = ["FETCH_PUSH", "block_distance", "block_is_there", "expert", "fetch_push"]
 
@@ -220,7 +220,7 @@ def _stall(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
     yield from _stay(observation, rng, int(rng.integers(10, 20)))
 
 
-FETCH_PUSH = World(
+FETCH_PUSH = OwnWorld(
     name="fetch_push",
     task="push the block to the red target",
     make=fetch_push,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robometer_rl.envs.extras import require
 
-from .world import Actions, Behaviour, Env, World
+from .world import Actions, Behaviour, Env, OwnWorld
 
 if TYPE_CHECKING:
     from .push_planner import PushPlanner
@@ -217,7 +217,7 @@ def _miss(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
     yield from _rest(inner, rng, int(rng.integers(8, 20)))
 
 
-PUSH_T = World(
+PUSH_T = OwnWorld(
     name="push_t",
     task="push the grey T onto the green T",
     make=push_t,

@@ -18,7 +18,7 @@ import tyro
 from robometer_rl import RecordEpisodes
 
 from . import WORLDS
-from .world import AIMLESS, EXPERT, Env, Rollout, World, run_behaviour
+from .world import AIMLESS, EXPERT, Env, OwnWorld, ScriptedEpisode, run_behaviour
 
 __all__ = ["RecordConfig", "main", "record"]
 
@@ -100,7 +100,7 @@ def record(config: RecordConfig) -> Counter[str]:
     return written
 
 
-def _wanted(world: World, env: Env, name: str, seed: int) -> tuple[int, Rollout]:
+def _wanted(world: OwnWorld, env: Env, name: str, seed: int) -> tuple[int, ScriptedEpisode]:
     """The first seed from one on with which a behaviour ends as it should, and what it did."""
     for tried in range(seed, seed + _TRIES):
         env.reset(seed=tried)
@@ -112,7 +112,7 @@ def _wanted(world: World, env: Env, name: str, seed: int) -> tuple[int, Rollout]
     raise RuntimeError(f"{world.name}: none of {_TRIES} episodes of {name!r} from seed {seed} on went right")
 
 
-def _repeat(world: World, recorder: RecordEpisodes, rollout: Rollout, seed: int) -> None:
+def _repeat(world: OwnWorld, recorder: RecordEpisodes, rollout: ScriptedEpisode, seed: int) -> None:
     """Does it again, this time with pictures."""
     _, info = recorder.reset(seed=seed)
     for action in rollout.actions:

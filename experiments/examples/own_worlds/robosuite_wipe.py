@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from robometer_rl.envs.rendering.gl_backend import import_suite
 
-from .world import Actions, Behaviour, Env, World
+from .world import Actions, Behaviour, Env, OwnWorld
 
 __all__ = ["ROBOSUITE_WIPE", "WipeEnv", "dirt_left", "expert", "robosuite_wipe", "table_is_clean"]
 
@@ -275,7 +275,7 @@ def _retreat(env: Env, observation: Any, rng: np.random.Generator) -> Actions:
     yield from _lift(wiper, rng)
 
 
-ROBOSUITE_WIPE = World(
+ROBOSUITE_WIPE = OwnWorld(
     name="robosuite_wipe",
     task="wipe the dirt off the table",
     make=robosuite_wipe,

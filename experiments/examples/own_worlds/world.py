@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AIMLESS", "EXPERT", "Actions", "Behaviour", "Env", "Rollout", "World", "run_behaviour"]
+__all__ = ["AIMLESS", "EXPERT", "Actions", "Behaviour", "Env", "OwnWorld", "ScriptedEpisode", "run_behaviour"]
 
 EXPERT, AIMLESS = "expert", "aimless"
 """Names of the two behaviours that every world has."""
@@ -24,7 +24,7 @@ Behaviour: TypeAlias = Callable[[Env, Any, np.random.Generator], Actions]
 
 
 @dataclass(frozen=True)
-class World:
+class OwnWorld:
     """An environment with everything that recording demonstrations in it needs.
 
     Attributes:
@@ -56,7 +56,7 @@ class World:
 
 
 @dataclass(frozen=True)
-class Rollout:
+class ScriptedEpisode:
     """What a behaviour did in one episode.
 
     Attributes:
@@ -70,7 +70,7 @@ class Rollout:
     distance: NDArray[np.float64]
 
 
-def run_behaviour(world: World, env: Env, behaviour: str, seed: int) -> Rollout:
+def run_behaviour(world: OwnWorld, env: Env, behaviour: str, seed: int) -> ScriptedEpisode:
     """Runs one scripted behaviour from a reset to its end, without pictures.
 
     Args:
@@ -102,7 +102,7 @@ def run_behaviour(world: World, env: Env, behaviour: str, seed: int) -> Rollout:
         except StopIteration:
             break
         actions += [] if over else [action]
-    return Rollout(np.stack(actions), np.array(success), np.array(distance))
+    return ScriptedEpisode(np.stack(actions), np.array(success), np.array(distance))
 
 
 def move_aimlessly(env: Env, observation: Any, rng: np.random.Generator) -> Actions:

@@ -17,7 +17,7 @@ from robometer_rl.experiments.examples.own_worlds.world import (
     AIMLESS,
     EXPERT,
     Env,
-    World,
+    OwnWorld,
     move_aimlessly,
     run_behaviour,
 )
@@ -29,12 +29,12 @@ SEEDS = {"fetch_push": range(5), "robosuite_wipe": range(3), "push_t": range(5)}
 
 
 @pytest.fixture(scope="module", params=WORLDS)
-def world(request: pytest.FixtureRequest) -> World:
+def world(request: pytest.FixtureRequest) -> OwnWorld:
     return WORLDS[request.param]
 
 
 @pytest.fixture(scope="module")
-def env(world: World) -> Iterator[Env]:
+def env(world: OwnWorld) -> Iterator[Env]:
     env = world.make()
     yield env
     env.close()
@@ -46,7 +46,7 @@ def picture(env: Env) -> NDArray[np.uint8]:
     return frame
 
 
-def test_the_expert_solves_its_world_and_leaves_it_solved(world: World, env: Env) -> None:
+def test_the_expert_solves_its_world_and_leaves_it_solved(world: OwnWorld, env: Env) -> None:
     rollouts = [run_behaviour(world, env, EXPERT, seed) for seed in SEEDS[world.name]]
     assert not any(rollout.success[0] for rollout in rollouts)
     assert all(rollout.success.any() for rollout in rollouts)
@@ -54,20 +54,20 @@ def test_the_expert_solves_its_world_and_leaves_it_solved(world: World, env: Env
     assert sum(not rollout.success[-1] for rollout in rollouts) <= 1
 
 
-def test_failures_and_aimless_motion_never_solve_it(world: World, env: Env) -> None:
+def test_failures_and_aimless_motion_never_solve_it(world: OwnWorld, env: Env) -> None:
     for name in (*world.failures, AIMLESS):
         rollout = run_behaviour(world, env, name, 1)
         assert not rollout.success.any(), name
         assert len(rollout.success) == len(rollout.distance) == len(rollout.actions) + 1
 
 
-def test_the_first_failure_of_a_world_ends_nearly_done(world: World, env: Env) -> None:
+def test_the_first_failure_of_a_world_ends_nearly_done(world: OwnWorld, env: Env) -> None:
     name = next(iter(world.failures))
     distances = [run_behaviour(world, env, name, seed).distance for seed in (0, 1, 2)]
     assert np.median([distance[-1] / distance[0] for distance in distances]) < 0.6
 
 
-def test_a_seed_gives_the_same_episode_in_another_environment(world: World, env: Env) -> None:
+def test_a_seed_gives_the_same_episode_in_another_environment(world: OwnWorld, env: Env) -> None:
     env.reset(seed=7)
     env.step(env.action_space.sample())  # what came before must not matter
     mine = run_behaviour(world, env, EXPERT, 3)
@@ -84,7 +84,7 @@ def test_a_seed_gives_the_same_episode_in_another_environment(world: World, env:
     other.close()
 
 
-def test_pictures_are_not_flat_and_show_the_task(world: World, env: Env) -> None:
+def test_pictures_are_not_flat_and_show_the_task(world: OwnWorld, env: Env) -> None:
     pictures = []
     for seed in (0, 1):
         env.reset(seed=seed)
@@ -97,7 +97,7 @@ def test_pictures_are_not_flat_and_show_the_task(world: World, env: Env) -> None
     assert changed.mean() > 0.01
 
 
-def test_the_environment_of_every_command_can_be_one_of_them(world: World) -> None:
+def test_the_environment_of_every_command_can_be_one_of_them(world: OwnWorld) -> None:
     config = EnvironmentConfig(env=f"{PACKAGE}:{world.name}", task=world.task)
     env = make_environment(config, seed=0)
     env.reset()
@@ -124,7 +124,7 @@ def test_a_missing_package_is_named_with_its_extra(
         WORLDS[name].make()
 
 
-def test_an_unknown_behaviour_lists_the_known_ones(world: World, env: Env) -> None:
+def test_an_unknown_behaviour_lists_the_known_ones(world: OwnWorld, env: Env) -> None:
     with pytest.raises(ValueError, match=r"behaviour='wave': .* has expert, .*, aimless"):
         run_behaviour(world, env, "wave", 0)
 
