@@ -48,6 +48,7 @@ setup(
     },
     package_data={
         "robometer_rl": ["py.typed"],
+        "robometer_rl.datasets": ["*.html"],
         "robometer_rl.video": ["templates/*"],
         "robometer_rl.rewards": ["weights/*/*"],
         "robometer_rl.envs": ["*.json"],

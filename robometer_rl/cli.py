@@ -49,6 +49,9 @@ COMMANDS: dict[str, Command] = {
         "robometer_rl.experiments.collect.import_demos",
         "make episodes of demonstrations: folders of videos, robomimic's HDF5",
     ),
+    "label-demos": Command(
+        "robometer_rl.datasets.label_demos", "mark on a local page where videos and episodes are done"
+    ),
     "fit": Command(
         "robometer_rl.experiments.reward_model.fit",
         "train the compact reward model on collected trajectories",

@@ -30,7 +30,7 @@ DIRECTIONS: dict[str, dict[str, set[str]]] = {
         # A dead picture is told alike in an environment and in a video.
         "video": {"arguments", "files", "frame_checks", "errors"},
         # Its readers take videos too; a recorder takes frames as the wrappers do.
-        "datasets": {"video", "arguments", "frames", "frame_checks", "success", "errors"},
+        "datasets": {"video", "arguments", "files", "frames", "frame_checks", "success", "errors"},
         "success": set(),
         "files": set(),
         "frames": {"errors"},
@@ -314,7 +314,7 @@ def test_every_package_folder_is_listed_in_setup(installed: Path) -> None:
 
 
 def test_the_wheel_holds_every_module_and_data_file(installed: Path) -> None:
-    wanted = ["robometer_rl/py.typed"]
+    wanted = ["robometer_rl/py.typed", "robometer_rl/datasets/label_page.html"]
     wanted += [
         f"robometer_rl/{path.relative_to(ROOT)}" for path in (ROOT / "rewards/weights/compact").iterdir()
     ]

@@ -13,7 +13,7 @@ import tyro
 from rich.console import Console
 
 from robometer_rl.arguments import read_arguments
-from robometer_rl.datasets.episodes import list_episodes, read_detail, write_episode
+from robometer_rl.datasets.episodes import list_episodes, read_summary, write_episode
 from robometer_rl.datasets.locks import claimed_number
 from robometer_rl.datasets.protocol import Flip, short_hash
 from robometer_rl.datasets.reader import EpisodeReader, ReadOptions, open_dataset
@@ -132,7 +132,7 @@ def _imported_before(out: Path) -> dict[str, tuple[Path, str]]:
     """The episodes that were imported, by the identity of their recording, and the version of each."""
     found = {}
     for path in list_episodes(out) if out.is_dir() else []:
-        origin = _ORIGIN.search(read_detail(path))
+        origin = _ORIGIN.search(read_summary(path).detail)
         if origin is not None:
             found[origin[1]] = (path, origin[2])
     return found

@@ -311,14 +311,39 @@ def read_outcome(path: Path) -> bool:
         return bool(np.any(_dataset(file, "success", 1)[:]))
 
 
-def read_detail(path: Path) -> str:
-    """What an episode's writer noted of it, without reading the frames.
+@dataclass(frozen=True)
+class EpisodeSummary:
+    """An episode without its frames; the fields are those of `Episode`."""
+
+    task: str
+    kind: str
+    seed: int
+    detail: str
+    success: NDArray[np.bool_] | None
+    progress: NDArray[np.float32] | None
+
+
+def read_summary(path: Path) -> EpisodeSummary:
+    """Reads what an episode file says besides its frames.
+
+    Args:
+        path: A file of `write_episode`.
+
+    Returns:
+        The summary.
 
     Raises:
         ValueError: The file is no whole episode file.
     """
     with _opened(path) as file:
-        return _text(file, "detail")
+        return EpisodeSummary(
+            task=_text(file, "task"),
+            kind=_text(file, "kind"),
+            seed=_whole(file, "seed"),
+            detail=_text(file, "detail"),
+            success=_dataset(file, "success", 1)[:] if "success" in file else None,
+            progress=_dataset(file, "progress", 1)[:] if "progress" in file else None,
+        )
 
 
 @contextmanager

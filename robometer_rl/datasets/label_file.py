@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from ..files import write_whole
 
 __all__ = ["LABELS_FILE", "OUTCOMES", "VideoLabel", "read_labels", "write_labels"]
 
@@ -143,7 +144,5 @@ def write_labels(root: Path, labels: Mapping[str, VideoLabel]) -> Path:
         times = [_written(label.done_at), _written(label.half_way_at)]
         writer.writerow([name, label.outcome, *times, *([label.task] if with_tasks else [])])
     path = root / LABELS_FILE
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text.getvalue(), encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, text.getvalue().encode())
     return path

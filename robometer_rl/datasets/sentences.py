@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..files import write_whole
 from .episodes import check_task
 from .locks import locked
 
@@ -56,9 +56,7 @@ def add_sentences(root: Path, task: str, sentences: str | Sequence[str]) -> Path
         merged = list(dict.fromkeys([*there, *new]))
         if merged != there:
             text = json.dumps({**known, task: merged}, indent=2, ensure_ascii=False)
-            part = path.with_name(f".{path.name}.part")
-            part.write_text(f"{text}\n", encoding="utf-8")
-            os.replace(part, path)
+            write_whole(path, f"{text}\n".encode())
     return path
 
 

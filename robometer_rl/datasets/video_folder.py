@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..frame_checks import check_video
 from ..frames import resize_frame
-from ..video.io import UNKNOWN_FPS, VIDEO_SUFFIXES, Video, read_video
-from ..video.pictures import ANIMATION_SUFFIXES, ARRAY_SUFFIXES, IMAGE_SUFFIXES
+from ..video.io import UNKNOWN_FPS, VIDEO_SUFFIXES, Video, is_still, is_video_file, read_video
+from ..video.pictures import ANIMATION_SUFFIXES
 from .episodes import FAILURE, UNLABELLED, Episode
 from .label_file import LABELS_FILE, VideoLabel, read_labels
 from .protocol import EpisodeReader, ReadOptions, task_id_of
@@ -28,8 +28,8 @@ OUTCOME_OF = {
 }
 """Name of a folder, in any case -> the outcome of the videos in it."""
 
-_SUFFIXES = (*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES, *ARRAY_SUFFIXES)
 _RATED = (*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES)
+"""Suffixes of what has a frame rate."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def _visible(folder: Path) -> list[Path]:
 
 def _is_video(path: Path) -> bool:
     if path.is_dir():
-        return any(inner.suffix.lower() in IMAGE_SUFFIXES for inner in _visible(path))
-    return path.suffix.lower() in _SUFFIXES
+        return any(is_still(inner) for inner in _visible(path))
+    return is_video_file(path)
 
 
 class VideoFolder(EpisodeReader):
@@ -123,7 +123,6 @@ class VideoFolder(EpisodeReader):
         return path.is_dir() and any(
             inner.name == LABELS_FILE
             or (inner.is_dir() and inner.name.lower() in OUTCOME_OF)
-            or inner.suffix.lower() in VIDEO_SUFFIXES
             or _is_video(inner)
             for inner in _visible(path)
         )

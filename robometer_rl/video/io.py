@@ -29,7 +29,15 @@ from .pictures import (
 )
 from .source import Source
 
-__all__ = ["Video", "check_readable", "is_still", "is_video_file", "read_video", "write_mp4"]
+__all__ = [
+    "Video",
+    "check_readable",
+    "is_still",
+    "is_video_file",
+    "open_video",
+    "read_video",
+    "write_mp4",
+]
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
 MAX_BYTES = 4 * 2**30
@@ -121,9 +129,7 @@ def check_readable(path: Path) -> None:
         ValueError: it is no video, or nothing of it can be read.
     """
     path = Path(path).expanduser()
-    if not path.exists():
-        raise FileNotFoundError(f"no video at {path}")
-    pictures = iter(_open(path).pictures)
+    pictures = iter(open_video(path).pictures)
     for _, frame in pictures:
         _check_frame(frame, f"frame 0 of {path}", None)
         break
@@ -157,11 +163,9 @@ def read_video(
             asks for a subsampling of something that has no frame rate.
     """
     path = Path(path).expanduser()
-    if not path.exists():
-        raise FileNotFoundError(f"no video at {path}")
     if fps is not None and not (np.isfinite(fps) and fps > 0):
         raise ValueError(f"fps must be a positive number of frames per second, got {fps}")
-    source = _open(path)
+    source = open_video(path)
     if fps is not None and source.fps is None:
         raise ValueError(
             f"{path} has no frame rate, so it cannot be subsampled to {fps:g} frames per second; "
@@ -227,8 +231,21 @@ def _encode(
         container.mux(stream.encode())
 
 
-def _open(path: Path) -> Source:
-    """A source whose pictures are decoded as they are asked for."""
+def open_video(path: Path) -> Source:
+    """Open a video whose pictures are decoded as they are asked for.
+
+    Args:
+        path: as `read_video` takes it.
+
+    Returns:
+        The pictures, one at a time, and their pace.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: the file is of an unknown kind, empty or damaged.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"no video at {path}")
     if path.is_dir():
         return read_folder(path)
     suffix = path.suffix.lower()

@@ -43,9 +43,10 @@ def test_what_is_no_video_is_named_once_and_hidden_files_are_left_alone(tmp_path
     for name in ("success/notes.txt", "success/._a.mp4", ".DS_Store", "old/b.mp4", "tasks.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
+    np.save(tmp_path / "success" / "a_scores.npy", np.zeros(3))
     reader = opened(tmp_path)
     assert list(reader.names) == ["success/a.mp4"]
-    assert reader.notes == ["no videos, passed over: old, success/notes.txt"]
+    assert reader.notes == ["no videos, passed over: old, success/a_scores.npy, success/notes.txt"]
 
 
 def test_a_folder_of_pictures_is_a_video(tmp_path: Path) -> None:
