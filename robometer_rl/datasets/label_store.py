@@ -31,7 +31,7 @@ from .locks import claimed_number
 from .sentences import read_tasks
 from .video_folder import find_videos, label_frames
 
-__all__ = ["Clip", "ClipCache", "EpisodeLabels", "LabelItem", "LabelStore", "VideoLabels", "open_labels"]
+__all__ = ["ClipCache", "EpisodeLabels", "LabelItem", "LabelStore", "ShownClip", "VideoLabels", "open_labels"]
 
 BY_HAND = "labelled by hand; "
 """Before the detail of an episode that a person has labelled here."""
@@ -55,7 +55,7 @@ class LabelItem:
 
 
 @dataclass(frozen=True)
-class Clip:
+class ShownClip:
     """A recording as a browser plays it."""
 
     mp4: bytes
@@ -73,7 +73,7 @@ class LabelStore(Protocol):
         """The recordings as they are on the disk now."""
         ...
 
-    def clip(self, name: str) -> Clip:
+    def clip(self, name: str) -> ShownClip:
         """A recording to play.
 
         Raises:
@@ -141,7 +141,7 @@ class VideoLabels(LabelStore):
         # By name, whatever the order in `labels.csv`: no row of the list should jump when it is answered.
         return [LabelItem(name, found[name], found[name].task) for name in sorted(found)]
 
-    def clip(self, name: str) -> Clip:
+    def clip(self, name: str) -> ShownClip:
         """See `LabelStore.clip`."""
         if name not in find_videos(self.root).labels:
             raise KeyError(name)
@@ -192,7 +192,7 @@ class EpisodeLabels(LabelStore):
                     rows.append((episode.task, episode.seed, self._item(path, episode, tasks)))
         return [item for _, _, item in sorted(rows, key=lambda row: row[:2])]
 
-    def clip(self, name: str) -> Clip:
+    def clip(self, name: str) -> ShownClip:
         """See `LabelStore.clip`; a frame is shown for a tenth of a second."""
         return _encode(iter(read_episode(self._path(name)).frames), UNKNOWN_FPS)
 
@@ -259,7 +259,7 @@ def _at_pace(pictures: Iterable[tuple[float, NDArray[np.uint8]]], pace: float) -
         yield before
 
 
-def _encode(frames: Iterator[NDArray[np.uint8]], fps: float) -> Clip:
+def _encode(frames: Iterator[NDArray[np.uint8]], fps: float) -> ShownClip:
     count = 0
 
     def counted() -> Iterator[NDArray[np.uint8]]:
@@ -270,7 +270,7 @@ def _encode(frames: Iterator[NDArray[np.uint8]], fps: float) -> Clip:
 
     with tempfile.TemporaryDirectory() as folder:
         path = write_mp4(Path(folder) / "clip.mp4", counted(), fps)
-        return Clip(path.read_bytes(), fps, count)
+        return ShownClip(path.read_bytes(), fps, count)
 
 
 def _small(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -296,9 +296,9 @@ class ClipCache:
         """
         self._store, self._most = store, most
         self._lock = threading.Lock()
-        self._clips: OrderedDict[tuple[Any, ...], Clip] = OrderedDict()
+        self._clips: OrderedDict[tuple[Any, ...], ShownClip] = OrderedDict()
 
-    def get(self, name: str) -> Clip:
+    def get(self, name: str) -> ShownClip:
         """A clip, see `LabelStore.clip`; two requests for one at a time encode it once."""
         with self._lock:
             stat = os.stat(self._store.root / name) if (self._store.root / name).exists() else None
