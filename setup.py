@@ -52,7 +52,7 @@ setup(
         "robometer_rl.video": ["templates/*"],
         "robometer_rl.rewards": ["weights/*/*"],
         "robometer_rl.envs": ["*.json"],
-        "robometer_rl.experiments.adapt": ["replay_sample/*"],
+        "robometer_rl.experiments.adapt": ["replay_sample/*", "templates/*"],
         "robometer_rl.experiments.agent": ["hyperparameters/*.yaml"],
         "robometer_rl.experiments.report": ["templates/*"],
         "robometer_rl.experiments.sweep": ["studies/*.yaml"],

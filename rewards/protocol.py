@@ -19,6 +19,7 @@ __all__ = [
     "RewardModel",
     "RewardStream",
     "Scores",
+    "TaskReader",
     "TaskThreshold",
     "ThresholdsPerTask",
     "UnreadTaskWarning",
@@ -115,6 +116,15 @@ class FrameResizer(Protocol):
         Returns:
             uint8 `(T, H', W', 3)` RGB; the frames themselves where they have that size.
         """
+        ...
+
+
+@runtime_checkable
+class TaskReader(Protocol):
+    """A reward model that can say which words it cannot read. Optional beside `RewardModel`."""
+
+    def unread_words(self, task: str) -> tuple[str, ...]:
+        """The words of a sentence that the model does not know, or knows in pieces only, in their order."""
         ...
 
 

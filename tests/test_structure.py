@@ -322,6 +322,7 @@ def test_the_wheel_holds_every_module_and_data_file(installed: Path) -> None:
     for pattern in (
         "envs/*.json",
         "experiments/report/templates/*",
+        "experiments/adapt/templates/*",
         "experiments/sweep/studies/*.yaml",
         "experiments/agent/hyperparameters/*.yaml",
     ):

@@ -150,6 +150,10 @@ class CompactReward:
             _, _, b_first = self.network.read_pairs(words_row, words, b[None], a[None])
             return float(torch.sigmoid((a_first - b_first) / 2))
 
+    def unread_words(self, task: str) -> tuple[str, ...]:
+        """The words of a sentence that the model cannot read, see `TaskReader.unread_words`."""
+        return self.tokenizer.unread_words(task)
+
     def task_threshold(self, task: str) -> TaskThreshold | None:
         """The success threshold that was calibrated for a task, see `ThresholdsPerTask.task_threshold`."""
         return self._thresholds.get(canonical_sentence(task))

@@ -83,15 +83,8 @@ class TaskTokenizer:
 
     def _check_words(self, sentence: str, encoding: Encoding) -> None:
         """Refuses a sentence without a known word, and warns of one with few."""
-        tokens: dict[int, list[int]] = {}  # of each word, where they stand
-        for position, word in enumerate(encoding.word_ids):
-            if word is not None:
-                tokens.setdefault(word, []).append(position)
-        texts = {word: self._text(sentence, encoding, places) for word, places in tokens.items()}
-        unknown = [word for word, places in tokens.items() if self._is_unknown(encoding, places)]
-        pieces = [word for word, places in tokens.items() if len(places) > 1 and word not in unknown]
-        count = sum(word in unknown or any(map(str.isalnum, text)) for word, text in texts.items())
-        named = ", ".join(repr(texts[word]) for word in sorted({*unknown, *pieces}))
+        unknown, pieces, count = self._unread(sentence, encoding)
+        named = ", ".join(map(repr, dict.fromkeys(word for _, word in sorted([*unknown, *pieces]))))
         if len(unknown) == count:
             raise ValueError(
                 f"the reward model knows no word of the task {sentence!r} (unknown: {named}): it reads "
@@ -107,6 +100,34 @@ class TaskTokenizer:
                 UnreadTaskWarning,
                 stacklevel=2,
             )
+
+    def unread_words(self, sentence: str) -> tuple[str, ...]:
+        """The words of a sentence that are unknown, or only known in pieces.
+
+        Args:
+            sentence: Any text.
+
+        Returns:
+            Them, in their order.
+        """
+        unknown, pieces, _ = self._unread(
+            sentence, self._tokenizer.encode(sentence, add_special_tokens=False)
+        )
+        return tuple(word for _, word in sorted([*unknown, *pieces]))
+
+    def _unread(
+        self, sentence: str, encoding: Encoding
+    ) -> tuple[list[tuple[int, str]], list[tuple[int, str]], int]:
+        """The unknown words and those in pieces, each with its place, and how many words there are."""
+        tokens: dict[int, list[int]] = {}  # of each word, where they stand
+        for position, word in enumerate(encoding.word_ids):
+            if word is not None:
+                tokens.setdefault(word, []).append(position)
+        texts = {word: self._text(sentence, encoding, places) for word, places in tokens.items()}
+        unknown = [word for word, places in tokens.items() if self._is_unknown(encoding, places)]
+        pieces = [word for word, places in tokens.items() if len(places) > 1 and word not in unknown]
+        count = sum(word in unknown or any(map(str.isalnum, text)) for word, text in texts.items())
+        return [(word, texts[word]) for word in unknown], [(word, texts[word]) for word in pieces], count
 
     def _is_unknown(self, encoding: Encoding, places: Sequence[int]) -> bool:
         return any(encoding.ids[place] == self._unknown for place in places)

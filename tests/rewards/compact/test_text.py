@@ -16,6 +16,7 @@ from robometer_rl.rewards.compact import text
 from robometer_rl.rewards.compact.checkpoint import BUNDLED
 from robometer_rl.rewards.compact.runtime import CompactReward
 from robometer_rl.rewards.compact.text import TaskTokenizer
+from robometer_rl.rewards.protocol import TaskReader
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +67,16 @@ def test_a_sentence_that_is_mostly_unread_is_warned_of_once(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         bundled([sentence])
+
+
+def test_the_words_that_are_not_read_can_be_asked_for(bundled: TaskTokenizer) -> None:
+    assert bundled.unread_words("open the drawer") == ()
+    assert bundled.unread_words("pick up the asdkjh 抽屉") == ("asdkjh", "抽", "屉")
+
+
+def test_a_model_that_names_its_unread_words_is_a_task_reader(model: CompactReward) -> None:
+    assert isinstance(model, TaskReader)
+    assert model.unread_words("open the asdkjh door") == ("asdkjh",)
 
 
 def test_two_sentences_are_warned_of_apart(bundled: TaskTokenizer) -> None:
