@@ -44,6 +44,10 @@ COMMANDS: dict[str, Command] = {
         "robometer_rl.experiments.examples.demo",
         "watch expert, half-way and random episodes earn their scores",
     ),
+    "check-env": Command(
+        "robometer_rl.experiments.adapt.check_env",
+        "look at your environment as the model does: pictures, success, scores, what to do next",
+    ),
     "collect": Command("robometer_rl.experiments.collect.collect", "collect trajectories of graded quality"),
     "import-demos": Command(
         "robometer_rl.experiments.collect.import_demos",

@@ -125,6 +125,13 @@ def make_reach(pace: float = 0.5, limit: int | None = 8, render_mode: str | None
     return env if limit is None else gym.wrappers.TimeLimit(env, limit)
 
 
+class Unpaid(gym.RewardWrapper[Any, Any]):
+    """No reward at all."""
+
+    def reward(self, reward: Any) -> float:
+        return 0.0
+
+
 def make_nothing() -> object:
     """A factory that does not return an environment."""
     return object()
@@ -143,6 +150,16 @@ def no_wrapper(env: gym.Env[Any, Any]) -> int:
 def side_view(env: gym.Env[Any, Any]) -> NDArray[np.uint8]:
     """A camera of one's own."""
     return picture(-env.unwrapped.position)  # type: ignore[attr-defined]
+
+
+def black_view(env: gym.Env[Any, Any]) -> NDArray[np.uint8]:
+    """A camera that sees nothing."""
+    return np.zeros((40, 40, 3), dtype=np.uint8)
+
+
+def still_view(env: gym.Env[Any, Any]) -> NDArray[np.uint8]:
+    """A camera that does not see what moves."""
+    return picture(0.0)
 
 
 def press_right(env: gym.Env[Any, Any], observation: Any) -> Any:

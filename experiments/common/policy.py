@@ -38,7 +38,9 @@ def load_policy(name: str, env: gym.Env[Any, Any]) -> Policy:
     try:
         policy = factory(env)
     except TypeError as error:
-        raise ValueError(f"policy={name!r} cannot be called with the environment: {error}; {expected}") from error
+        raise ValueError(
+            f"policy={name!r} cannot be called with the environment: {error}; {expected}"
+        ) from error
     if not callable(policy):
         raise ValueError(f"policy={name!r} returned a {type(policy).__name__}; {expected}")
     found: Policy = policy
