@@ -36,6 +36,7 @@ from ..common.progress import progress
 from ..common.seeds import COLLECTION
 from .findings import (
     Finding,
+    Level,
     Milliseconds,
     Motion,
     OwnReward,
@@ -281,7 +282,7 @@ def _report(
     if not blind:
         picture, findings = look_at_pictures(random)
         upright = tell_upright(model, sentence, knows, scripted)
-        level = "warning" if upright.hint == "upside down" else "ok"
+        level: Level = "warning" if upright.hint == "upside down" else "ok"
         findings.append(Finding(level, "way up", f"{upright.hint} (a hint): {upright.because}"))
     findings += [
         _on_spaces(env, algorithms),

@@ -17,6 +17,7 @@ from .probe import ProbedEpisode
 
 __all__ = [
     "Finding",
+    "Level",
     "Milliseconds",
     "Motion",
     "OwnReward",
@@ -150,12 +151,16 @@ def look_at_pictures(episodes: Sequence[ProbedEpisode]) -> tuple[Picture, list[F
     seen = [episode.seen for episode in episodes if episode.seen is not None]
     height, width, _ = episodes[0].originals[0].shape
     frozen = all(len(frames) > 1 and (frames == frames[0]).all() for frames in seen)
+    _, model_height, model_width, _ = seen[0].shape
     picture = Picture(
-        height, width, *seen[0].shape[1:3],
+        height,
+        width,
+        model_height,
+        model_width,
         moving_share=float(np.mean([_moving_share(frames) for frames in seen])),
         flat=all(_all_flat(frames) for frames in seen),
         frozen=frozen,
-    )  # fmt: skip
+    )
     found = [_dead_or_alive(picture)]
     ratio = max(height, width) / min(height, width)
     reads = f"{picture.model_width}x{picture.model_height}"
@@ -224,7 +229,8 @@ def tell_upright(
     if not knows_world or not told:
         lacks = "a scripted success" if knows_world else "a model that knows this world"
         return Upright("unknown", 0.0, f"scores tell it with {lacks} only: look at pictures.png")
-    here, flipped = [], []
+    here: list[float] = []
+    flipped: list[float] = []
     for episode in told:
         assert episode.seen is not None
         assert episode.true_success is not None

@@ -129,7 +129,9 @@ def probe(
     observation, info = env.reset(seed=seed)
     act = policy()
     camera = None if grabber is None else _Camera(grabber, model, sentence)
-    told, reward, step_ms = [named_success(info).get("is_success")], [], []
+    told = [named_success(info).get("is_success")]
+    reward: list[float] = []
+    step_ms: list[float] = []
     if camera is not None:
         camera.take(observation)
     over = False
