@@ -167,11 +167,6 @@ def press_right(env: gym.Env[Any, Any], observation: Any) -> Any:
     return np.ones(1, dtype=np.float32)
 
 
-def make_pusher(env: gym.Env[Any, Any]) -> Any:
-    """A factory of a scripted policy, as `--policy` takes it."""
-    return lambda observation: press_right(env, observation)
-
-
 gym.register("RobometerTest/Reach-v0", entry_point="robometer_test_envs:Reach", max_episode_steps=8)
 gym.register("RobometerTest/Buttons-v0", entry_point="robometer_test_envs:Buttons", max_episode_steps=8)
 gym.register("RobometerTest/Endless-v0", entry_point="robometer_test_envs:Reach")

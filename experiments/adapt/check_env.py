@@ -31,11 +31,11 @@ from robometer_rl.rewards.protocol import ANY_WORLD, TaskReader, ThresholdsPerTa
 
 from ..common.environment import EnvironmentConfig, make_environment, success_source, time_limit
 from ..common.files import write_json
-from ..common.policy import Policy, load_policy
+from ..common.policy import Policy, begin_episode, load_policy
 from ..common.progress import progress
 from ..common.seeds import COLLECTION
-from .findings import (
-    Finding,
+from .measures import (
+    CheckResult,
     Level,
     Milliseconds,
     Motion,
@@ -67,8 +67,8 @@ class CheckEnvConfig:
     environment: Annotated[EnvironmentConfig, tyro.conf.arg(name="")]
     """The environment."""
     policy: str | None = None
-    """A scripted policy, `module:factory`, called as `factory(env)` after each reset; it returns a callable
-    from an observation to an action. Worlds of the task table have one of their own."""
+    """A scripted policy, `module:factory`, called as `factory(env)`; it returns a function from an
+    observation to an action. Worlds of the task table have one of their own."""
     model: str = "compact"
     """Reward model: "compact", a folder with a checkpoint, or "package.module:Factory"."""
     episodes: int = 3
@@ -131,13 +131,13 @@ class EnvironmentReport:
     """Scores of the scripted policy; None where there is none."""
     milliseconds: Milliseconds
     """What a step takes."""
-    findings: tuple[Finding, ...]
+    checks: tuple[CheckResult, ...]
     """What is to be said of all this."""
 
     @property
     def usable(self) -> bool:
         """Whether nothing will stop training."""
-        return all(finding.level != "problem" for finding in self.findings)
+        return all(check.level != "problem" for check in self.checks)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -206,7 +206,7 @@ def report_as_json(report: EnvironmentReport) -> dict[str, Any]:
 
 
 def _make(where: EnvironmentConfig) -> tuple[gym.Env[Any, Any], str]:
-    """The environment, and why it gives no pictures; that is a finding, and every other fault wrong input."""
+    """The environment, and why it gives no pictures; that is a check, and every other fault wrong input."""
     try:
         return make_environment(where), ""
     except ValueError as error:
@@ -227,11 +227,9 @@ def _try_picture(env: gym.Env[Any, Any], grabber: FrameGrabber) -> tuple[FrameGr
 
 def _scripted(config: CheckEnvConfig, env: gym.Env[Any, Any]) -> Callable[[], Policy] | None:
     """Makes the scripted policy of an episode that begins; None where there is none."""
-    name = config.policy
-    if name is not None:
-        env.reset(seed=COLLECTION[config.seed])
-        load_policy(name, env)  # refused before anything is played
-        return lambda: load_policy(name, env)
+    if config.policy is not None:
+        policy = load_policy(config.policy, env)
+        return lambda: _begun(policy)
     if not config.environment.in_table:
         return None
 
@@ -241,6 +239,12 @@ def _scripted(config: CheckEnvConfig, env: gym.Env[Any, Any]) -> Callable[[], Po
         return found.action
 
     return expert
+
+
+def _begun(policy: Policy) -> Policy:
+    """The policy, told that an episode begins where it wants to know."""
+    begin_episode(policy)
+    return policy
 
 
 def _play(
@@ -278,13 +282,13 @@ def _report(
     performed = measure_motion(scripted, threshold) if scripted else None
     unread = model.unread_words(sentence) if isinstance(model, TaskReader) else ()
     picture, upright = None, None
-    findings = [Finding("problem", "picture", f"there is none: {blind}")]
+    checks = [CheckResult("problem", "picture", f"there is none: {blind}")]
     if not blind:
-        picture, findings = look_at_pictures(random)
+        picture, checks = look_at_pictures(random)
         upright = tell_upright(model, sentence, knows, scripted)
         level: Level = "warning" if upright.hint == "upside down" else "ok"
-        findings.append(Finding(level, "way up", f"{upright.hint} (a hint): {upright.because}"))
-    findings += [
+        checks.append(CheckResult(level, "way up", f"{upright.hint} (a hint): {upright.because}"))
+    checks += [
         _on_spaces(env, algorithms),
         _on_limit(limit, random),
         *_on_success(source, motion, performed, reward, random),
@@ -292,13 +296,15 @@ def _report(
     ]
     if unread:
         named = ", ".join(map(repr, unread))
-        findings.append(Finding("warning", "sentence", f"the model does not read {named}: use simpler words"))
+        checks.append(
+            CheckResult("warning", "sentence", f"the model does not read {named}: use simpler words")
+        )
     if not blind:
-        findings += _on_scores(motion, performed, knows, threshold)
+        checks += _on_scores(motion, performed, knows, threshold)
     return EnvironmentReport(
         where.env, sentence, world, knows, unread, str(env.observation_space), str(env.action_space),
         algorithms, source, limit, threshold, picture, upright, reward, motion, performed,
-        measure_times([*random, *scripted]), tuple(findings),
+        measure_times([*random, *scripted]), tuple(checks),
     )  # fmt: skip
 
 
@@ -310,17 +316,17 @@ def _fitting_algorithms(space: gym.Space[Any]) -> tuple[str, ...]:
     return ("ppo",) if isinstance(space, discrete) else ()
 
 
-def _on_spaces(env: gym.Env[Any, Any], algorithms: Sequence[str]) -> Finding:
+def _on_spaces(env: gym.Env[Any, Any], algorithms: Sequence[str]) -> CheckResult:
     if not algorithms:
-        return Finding("problem", "actions", f"no learner here takes {env.action_space}")
-    return Finding("ok", "actions", f"{env.action_space}: algo={' or '.join(algorithms)}")
+        return CheckResult("problem", "actions", f"no learner here takes {env.action_space}")
+    return CheckResult("ok", "actions", f"{env.action_space}: algo={' or '.join(algorithms)}")
 
 
-def _on_limit(limit: int | None, random: Sequence[ProbedEpisode]) -> Finding:
+def _on_limit(limit: int | None, random: Sequence[ProbedEpisode]) -> CheckResult:
     if limit is not None:
-        return Finding("ok", "time limit", f"{limit} environment steps")
+        return CheckResult("ok", "time limit", f"{limit} environment steps")
     ended = sum(episode.ended for episode in random)
-    return Finding(
+    return CheckResult(
         "problem", "time limit",
         f"there is none, and {ended} of {len(random)} random episodes ended within "
         f"{max(len(episode.reward) for episode in random)} steps: an episode that never ends is never "
@@ -330,17 +336,17 @@ def _on_limit(limit: int | None, random: Sequence[ProbedEpisode]) -> Finding:
 
 def _on_success(
     source: str, motion: Motion, scripted: Motion | None, reward: OwnReward, random: Sequence[ProbedEpisode]
-) -> list[Finding]:
+) -> list[CheckResult]:
     if source == "none":
         name = "a function, --success my_package:is_done"
         text = f"the environment tells of none, so that its own return judges an agent: name {name}"
-        found = [Finding("warning", "success", text)]
+        found = [CheckResult("warning", "success", text)]
         if reward.constant and len({len(episode.reward) for episode in random}) == 1:
             text = (
                 f"it was {reward.low:g} at every step, episodes are equally long, and there is no success: "
                 f"nothing judges an agent. Name {name}"
             )
-            found.append(Finding("problem", "own reward", text))
+            found.append(CheckResult("problem", "own reward", text))
         return found
     told = f"told by {source}; random motion succeeds in {motion.succeeded} of {motion.episodes} episodes"
     if scripted is not None:
@@ -351,16 +357,18 @@ def _on_success(
     doubtful = bool(at_reset) or 2 * (motion.succeeded or 0) > motion.episodes
     if scripted is not None and scripted.succeeded == 0:
         doubtful = True
-    return [Finding("warning" if doubtful else "ok", "success", told)]
+    return [CheckResult("warning" if doubtful else "ok", "success", told)]
 
 
-def _on_model(world: str, knows: bool, model: str) -> Finding:
+def _on_model(world: str, knows: bool, model: str) -> CheckResult:
     if knows:
-        return Finding("ok", "world", f"{model} was trained on {world}")
-    return Finding("warning", "world", f"{model} was never trained on {world}: its scores may mean little")
+        return CheckResult("ok", "world", f"{model} was trained on {world}")
+    return CheckResult(
+        "warning", "world", f"{model} was never trained on {world}: its scores may mean little"
+    )
 
 
-def _on_scores(motion: Motion, scripted: Motion | None, knows: bool, threshold: float) -> list[Finding]:
+def _on_scores(motion: Motion, scripted: Motion | None, knows: bool, threshold: float) -> list[CheckResult]:
     found = []
     text = (
         f"random motion is given progress {motion.mean_progress:.2f} in the mean and "
@@ -370,7 +378,7 @@ def _on_scores(motion: Motion, scripted: Motion | None, knows: bool, threshold: 
     if false_alarms > 0:
         text += f"; {motion.called_done} of {motion.episodes} episodes reach the threshold {threshold:.2f}"
     bad = motion.mean_progress > MOST_AIMLESS or false_alarms > 0
-    found.append(Finding("warning" if bad else "ok", "aimless motion", text))
+    found.append(CheckResult("warning" if bad else "ok", "aimless motion", text))
     if scripted is not None:
         poor = scripted.final_progress < _LEAST_SCRIPTED and scripted.succeeded != 0
         text = (
@@ -378,7 +386,7 @@ def _on_scores(motion: Motion, scripted: Motion | None, knows: bool, threshold: 
             f"{scripted.max_success:.2f} at most, and {scripted.called_done} of {scripted.episodes} episodes "
             f"reach the threshold {threshold:.2f}"
         )
-        found.append(Finding("warning" if poor else "ok", "scripted motion", text))
+        found.append(CheckResult("warning" if poor else "ok", "scripted motion", text))
     return found
 
 
@@ -391,7 +399,7 @@ def next_step(report: EnvironmentReport) -> str:
     Returns:
         The paragraph.
     """
-    problems = [finding.about for finding in report.findings if finding.level == "problem"]
+    problems = [check.about for check in report.checks if check.level == "problem"]
     if problems:
         return f"Mend this first: {', '.join(dict.fromkeys(problems))}. Then run check-env again."
     if report.upright is not None and report.upright.hint == "upside down":
@@ -425,8 +433,8 @@ def next_step(report: EnvironmentReport) -> str:
 def _print(report: EnvironmentReport, config: CheckEnvConfig, console: Console) -> None:
     console.print(f"{report.env}: {report.task!r}", style="bold", highlight=False)
     table = Table(show_header=False, box=None, padding=(0, 1))
-    for finding in report.findings:
-        table.add_row(_MARKS[finding.level], finding.about, finding.text, style=_STYLES[finding.level])
+    for check in report.checks:
+        table.add_row(_MARKS[check.level], check.about, check.text, style=_STYLES[check.level])
     times, reward = report.milliseconds, report.reward
     table.add_row(
         "", "own reward", f"{reward.low:g} to {reward.high:g} a step, {reward.mean:.3g} in the mean"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from robometer_rl.envs.extras import naming_extras
 from robometer_rl.errors import InputError
 
 from ..collect.import_demos import ImportConfig, import_demos
-from ..common.environment import EnvironmentConfig, load_entry_point, make_environment
+from ..common.environment import EnvironmentConfig, make_environment
 from ..common.files import write_json
+from ..common.policy import Policy, begin_episode, load_policy
 from ..common.progress import progress
 from ..common.seeds import COLLECTION
 from ..episodes import list_episodes, read_outcome
@@ -28,16 +29,11 @@ with naming_extras():
     import h5py
 
 __all__ = [
-    "Policy",
     "aimless_actions",
-    "load_policy",
     "record_aimless",
     "record_policy",
     "take_demonstrations",
 ]
-
-Policy = Callable[[Any], Any]
-"""From an observation to an action."""
 
 _PLAYED = "aimless.json"
 """Beside the episodes: how many aimless ones were played, those included that were not kept."""
@@ -116,28 +112,6 @@ def aimless_actions(space: gym.Space[Any], rng: np.random.Generator) -> Iterator
         action = space.sample()
         for _ in range(int(rng.integers(1, _LONGEST_HOLD + 1))):
             yield action
-
-
-def load_policy(name: str, env: gym.Env[Any, Any]) -> Policy:
-    """Makes the scripted policy that `module:factory` names.
-
-    Args:
-        name: The factory, called with the environment.
-        env: What the policy acts in.
-
-    Returns:
-        A function from an observation to an action. A method `reset()`, if it has one, is called before each
-        episode.
-
-    Raises:
-        ValueError: There is no such factory, or what it returns is no function.
-    """
-    policy = load_entry_point(name, "policy")(env)
-    if not callable(policy):
-        raise ValueError(
-            f"policy={name!r} should return a function from an observation to an action, got {policy!r}"
-        )
-    return policy
 
 
 def _recorder(
@@ -233,10 +207,8 @@ def _roll_out(
     env: gym.Env[Any, Any], act: Policy, stop: int | None, rng: np.random.Generator, seed: int
 ) -> int:
     """Plays one episode; returns the step at which it was done, or its length where it never was."""
-    reset = getattr(act, "reset", None)
     observation, _ = env.reset(seed=seed)
-    if callable(reset):
-        reset()
+    begin_episode(act)
     aimless = aimless_actions(env.action_space, rng)
     rests, done, step = rng.random() < 0.5, 0, 0
     resting = env.action_space.sample() * 0 if isinstance(env.action_space, gym.spaces.Box) else None

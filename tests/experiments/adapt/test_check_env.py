@@ -18,7 +18,7 @@ from robometer_rl.experiments.adapt.check_env import (
     check_env,
     next_step,
 )
-from robometer_rl.experiments.adapt.findings import Finding, Upright
+from robometer_rl.experiments.adapt.measures import CheckResult, Upright
 from robometer_rl.experiments.common.environment import EnvironmentConfig
 
 MODEL = "robometer_test_fakes:FakeRewardModel"
@@ -32,7 +32,7 @@ def check(where: EnvironmentConfig, tmp_path: Path, **options: Any) -> Environme
 
 
 def problems(report: EnvironmentReport) -> list[str]:
-    return [finding.about for finding in report.findings if finding.level == "problem"]
+    return [one.about for one in report.checks if one.level == "problem"]
 
 
 def read_image(path: Path) -> Image.Image:
@@ -77,7 +77,7 @@ def test_equal_seeds_give_equal_reports(tmp_path: Path) -> None:
 
 
 def test_the_scripted_policy_is_played_and_judged(tmp_path: Path) -> None:
-    report = check(REACH, tmp_path, policy="robometer_test_envs:make_pusher")
+    report = check(REACH, tmp_path, policy="robometer_test_envs:go_right")
     assert report.scripted is not None
     assert (report.scripted.episodes, report.scripted.succeeded) == (2, 2)
 
@@ -114,7 +114,7 @@ def test_no_success_and_a_reward_that_never_changes_is_a_problem(tmp_path: Path)
 
 
 def test_success_that_comes_by_itself_is_warned_of(tmp_path: Path) -> None:
-    (found,) = (f for f in check(COUNT, tmp_path).findings if f.about == "success")
+    (found,) = (f for f in check(COUNT, tmp_path).checks if f.about == "success")
     assert found.level == "warning"
     assert "random motion succeeds in 2 of 2 episodes" in found.text
 
@@ -123,14 +123,14 @@ def test_words_that_the_model_does_not_read_are_named(tmp_path: Path) -> None:
     where = replace(REACH, task="push the asdkjh right")
     report = check(where, tmp_path, model="compact", episodes=1, steps=2)
     assert report.unread_words == ("asdkjh",)
-    assert any(finding.about == "sentence" for finding in report.findings)
+    assert any(one.about == "sentence" for one in report.checks)
 
 
 @pytest.mark.parametrize(
     ("where", "options", "message"),
     [
         (REACH, {"model": "compat"}, "unknown reward model"),
-        (REACH, {"policy": "robometer_test_envs:no_wrapper"}, "returned a int"),
+        (REACH, {"policy": "robometer_test_envs:no_wrapper"}, "returned 3"),
         (replace(REACH, frames="pixels"), {}, "is not a source"),
         (replace(REACH, env_kwargs='{"paec": 1}'), {}, "does not take 'paec'"),
     ],
@@ -192,7 +192,7 @@ def test_next_comes_the_picture_where_it_seems_upside_down(good: EnvironmentRepo
 
 
 def test_problems_come_before_everything(good: EnvironmentReport) -> None:
-    bad = replace(good, findings=(Finding("problem", "time limit", "none"),), knows_world=False)
+    bad = replace(good, checks=(CheckResult("problem", "time limit", "none"),), knows_world=False)
     assert next_step(bad) == "Mend this first: time limit. Then run check-env again."
 
 

@@ -16,7 +16,6 @@ from robometer_rl.datasets.sentences import add_sentences
 from robometer_rl.errors import InputError
 from robometer_rl.experiments.adapt.gather import (
     aimless_actions,
-    load_policy,
     record_aimless,
     record_policy,
     take_demonstrations,
@@ -59,19 +58,6 @@ def test_a_policy_gives_successes_and_rollouts_that_stop_on_the_way(tmp_path: Pa
     assert len(successes) >= 3
     assert len(failures) >= 1
     assert len(successes) + len(failures) == 7
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("robometer_test_envs:nobody", "nobody"),
-        ("robometer_test_envs:make_nothing", "takes|argument|function from an observation"),
-        ("nowhere", "module"),
-    ],
-)
-def test_a_policy_that_is_none_is_refused(name: str, message: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=message):
-        load_policy(name, object())  # type: ignore[arg-type]
 
 
 def demos(root: Path) -> Path:

@@ -16,7 +16,7 @@ from ..reward_model.metrics import pearson_r
 from .probe import ProbedEpisode
 
 __all__ = [
-    "Finding",
+    "CheckResult",
     "Level",
     "Milliseconds",
     "Motion",
@@ -43,7 +43,7 @@ _SURE_OF_UPRIGHT = 0.2
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One thing that was found."""
 
     level: Level
@@ -139,7 +139,7 @@ class Milliseconds:
     """Scoring it, one environment at a time."""
 
 
-def look_at_pictures(episodes: Sequence[ProbedEpisode]) -> tuple[Picture, list[Finding]]:
+def look_at_pictures(episodes: Sequence[ProbedEpisode]) -> tuple[Picture, list[CheckResult]]:
     """Looks at the pictures of random episodes.
 
     Args:
@@ -166,7 +166,7 @@ def look_at_pictures(episodes: Sequence[ProbedEpisode]) -> tuple[Picture, list[F
     reads = f"{picture.model_width}x{picture.model_height}"
     if ratio >= _SQUASHED and picture.model_height == picture.model_width:
         found.append(
-            Finding(
+            CheckResult(
                 "warning", "shape",
                 f"{width}x{height} pixels are squashed to {reads}: a camera with a square picture keeps "
                 "things as they are",
@@ -174,25 +174,29 @@ def look_at_pictures(episodes: Sequence[ProbedEpisode]) -> tuple[Picture, list[F
         )  # fmt: skip
     elif min(height, width) < picture.model_height:
         found.append(
-            Finding("warning", "size", f"{width}x{height} pixels are enlarged to {reads}: they show little")
+            CheckResult(
+                "warning", "size", f"{width}x{height} pixels are enlarged to {reads}: they show little"
+            )
         )
     else:
-        found.append(Finding("ok", "size", f"{width}x{height} pixels; the model reads {reads}"))
+        found.append(CheckResult("ok", "size", f"{width}x{height} pixels; the model reads {reads}"))
     return picture, found
 
 
-def _dead_or_alive(picture: Picture) -> Finding:
+def _dead_or_alive(picture: Picture) -> CheckResult:
     if picture.flat:
-        return Finding("problem", "picture", "every picture is of one colour, so its scores mean nothing")
+        return CheckResult("problem", "picture", "every picture is of one colour, so its scores mean nothing")
     if picture.frozen:
-        return Finding(
+        return CheckResult(
             "problem", "picture",
             "the picture never changes under random actions: the camera does not see what moves",
         )  # fmt: skip
     moving = f"{100 * picture.moving_share:.1f}% of the picture changes in an episode"
     if picture.moving_share < _SMALL_MOTION:
-        return Finding("warning", "picture", f"only {moving}: move the camera closer to where the task is")
-    return Finding("ok", "picture", f"it shows something, and {moving}")
+        return CheckResult(
+            "warning", "picture", f"only {moving}: move the camera closer to where the task is"
+        )
+    return CheckResult("ok", "picture", f"it shows something, and {moving}")
 
 
 def _all_flat(frames: NDArray[np.uint8]) -> bool:

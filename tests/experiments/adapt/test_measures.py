@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from robometer_test_fakes import FakeRewardModel  # type: ignore[import-not-found]
 
-from robometer_rl.experiments.adapt.findings import (
+from robometer_rl.experiments.adapt.measures import (
     look_at_pictures,
     measure_motion,
     measure_reward,
@@ -52,7 +52,7 @@ def brightening(count: int = 5, side: int = 20) -> Any:
 
 
 def about(found: Any) -> dict[str, tuple[str, str]]:
-    return {finding.about: (finding.level, finding.text) for finding in found}
+    return {one.about: (one.level, one.text) for one in found}
 
 
 def test_the_share_of_the_picture_that_moves_is_measured() -> None:
