@@ -24,14 +24,17 @@ MAX_FUNCTION, MAX_MODULE = 60, 600  # lines
 _STUDIES = {"agent", "collect", "reward_model", "episodes", "common"}
 DIRECTIONS: dict[str, dict[str, set[str]]] = {
     "robometer_rl": {
-        "wrappers": {"subenvs", "scoring", "frames", "errors"},
-        "subenvs": {"scoring", "frames", "errors"},
-        "scoring": {"frames", "frame_checks", "success", "errors"},
+        "wrappers": {"subenvs", "scoring", "frames", "world_ids", "errors"},
+        "subenvs": {"scoring", "frames", "world_ids", "errors"},
+        "scoring": {"frames", "frame_checks", "success", "world_ids", "errors"},
         # A dead picture is told alike in an environment and in a video.
         "video": {"arguments", "files", "frame_checks", "errors"},
         # Its readers take videos too; a recorder takes frames as the wrappers do.
-        "datasets": {"video", "arguments", "files", "frames", "frame_checks", "success", "errors"},
+        "datasets": {
+            "video", "arguments", "files", "frames", "frame_checks", "success", "world_ids", "errors",
+        },  # fmt: skip
         "success": set(),
+        "world_ids": set(),
         "files": set(),
         "frames": {"errors"},
         "frame_checks": set(),

@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,12 +24,13 @@ from robometer_rl.arguments import read_arguments
 from robometer_rl.datasets.sentences import add_sentences
 from robometer_rl.errors import InputError, checking_input
 from robometer_rl.rewards import load_reward_model
-from robometer_rl.rewards.compact.checkpoint import load_checkpoint
+from robometer_rl.rewards.compact.checkpoint import load_checkpoint, save_checkpoint
 from robometer_rl.rewards.training.augment import AugmentConfig
 from robometer_rl.rewards.training.sampling import SamplingConfig
+from robometer_rl.world_ids import task_id_of, world_of
 
 from ..common.allocator import keep_freed_memory
-from ..common.environment import EnvironmentConfig
+from ..common.environment import EnvironmentConfig, make_environment
 from ..common.files import write_json
 from ..episodes import list_episodes, read_episode, read_outcome
 from ..reward_model.dataset import checkpoint_folder
@@ -166,7 +167,18 @@ def fit_config(config: AdaptConfig, sentences: Sequence[str]) -> FitConfig:
     )
 
 
-def _gather(config: AdaptConfig, console: Console) -> dict[str, list[str]]:
+def _world(config: AdaptConfig) -> str:
+    """Id of the environment's world; making it finds out early whether it can be made."""
+    environment = config.environment(config.task or "anything")
+    assert environment is not None
+    env = make_environment(environment)
+    try:
+        return world_of(env)
+    finally:
+        env.close()
+
+
+def _gather(config: AdaptConfig, worlds: Sequence[str], console: Console) -> dict[str, list[str]]:
     """Fills `episodes` and `replay`; returns the sentences of each task."""
     episodes = config.out / "episodes"
     size = load_checkpoint(checkpoint_folder(config.start)).network.config.image_size
@@ -178,7 +190,7 @@ def _gather(config: AdaptConfig, console: Console) -> dict[str, list[str]]:
     elif config.task is None:
         raise InputError('say what the environment is for: --task "push the block to the red target"')
     if config.env is not None:
-        task_id = next(iter(tasks), "own/task")
+        task_id = next(iter(tasks), task_id_of(worlds[0]))
         if not tasks:
             assert config.task is not None
             add_sentences(episodes, task_id, config.task)
@@ -194,12 +206,15 @@ def _gather(config: AdaptConfig, console: Console) -> dict[str, list[str]]:
     return tasks
 
 
-def refit(config: AdaptConfig, sentences: Sequence[str], command: str, console: Console) -> Path:
+def refit(
+    config: AdaptConfig, sentences: Sequence[str], worlds: Sequence[str], command: str, console: Console
+) -> Path:
     """Trains on the episodes that are gathered, and puts the checkpoint in its place.
 
     Args:
         config: The adaptation.
         sentences: All sentences of its tasks.
+        worlds: Ids of the environments that it was recorded in, for which the wrapper need not warn.
         command: The command line, recorded in the checkpoint.
         console: Where to show how far it is.
 
@@ -212,7 +227,9 @@ def refit(config: AdaptConfig, sentences: Sequence[str], command: str, console: 
     made = fit(fit_config(config, sentences), command, console)
     part = config.out / "checkpoint.part"
     shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(made, part)
+    checkpoint = load_checkpoint(made)
+    known = tuple(sorted({*checkpoint.trained_worlds, *worlds}))
+    save_checkpoint(replace(checkpoint, trained_worlds=known), part)
     part.rename(folder)
     return folder
 
@@ -234,8 +251,10 @@ def adapt(config: AdaptConfig, command: str, console: Console) -> tuple[dict[str
     began = time.monotonic()
     with checking_input():
         config.out.mkdir(parents=True, exist_ok=True)
-        tasks = _gather(config, console)
-    folder = refit(config, [text for texts in tasks.values() for text in texts], command, console)
+        worlds = [] if config.env is None else [_world(config)]
+        tasks = _gather(config, worlds, console)
+    sentences = [text for texts in tasks.values() for text in texts]
+    folder = refit(config, sentences, worlds, command, console)
     model = load_reward_model(str(folder))
     _, aside = hold_aside(config.out / "episodes", config.out / "validation")
     found: dict[str, Findings] = {}

@@ -7,7 +7,6 @@ the file. What a frame's label is, `experiments/reward_model/labels.py` says.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robometer_rl.envs.extras import naming_extras
+
+from ..world_ids import is_task
 
 with naming_extras():
     import h5py
@@ -63,9 +64,6 @@ UNMOVED = 0.05
 # A frame of 96x96 pixels fits DEFLATE's window of 32 KiB: with several frames in a chunk the static
 # background of a frame is coded as a copy of the frame before.
 _CHUNK_FRAMES = 16
-
-_PART = r"[\w+-](?:[\w .+-]*[\w+-])?"
-_TASK = re.compile(f"{_PART}/{_PART}")
 
 _LARGEST = 2**63 - 1
 """The largest whole number of an episode: HDF5 stores them in 64 bits."""
@@ -175,11 +173,6 @@ def _check_whole(name: str, value: object, least: int) -> None:
     """Refuses what is no whole number from `least` to what a file holds; a bool is none."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= _LARGEST:
         raise ValueError(f"{name} should be a whole number from {least} to {_LARGEST}, got {value!r}")
-
-
-def is_task(task: object) -> bool:
-    """Whether something is a task id, ``suite/name``."""
-    return isinstance(task, str) and _TASK.fullmatch(task) is not None
 
 
 def check_task(task: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +15,13 @@ from numpy.typing import NDArray
 from ..frame_checks import DeadFrameWarning, check_video
 from ..frames import MIN_SIDE, FrameGrabber, FrameSource, resize_frame
 from ..success import named_success
-from .episodes import FAILURE, KINDS, UNLABELLED, Episode, check_task, is_task, write_episode
+from ..world_ids import task_id_of, world_of
+from .episodes import FAILURE, KINDS, UNLABELLED, Episode, check_task, write_episode
 from .keys import KeySource, TerminalKeys
 from .locks import claimed_number
 from .sentences import add_sentences
 
-__all__ = ["RecordEpisodes", "SuccessSource", "default_task_id"]
+__all__ = ["RecordEpisodes", "SuccessSource"]
 
 SuccessSource: TypeAlias = "str | Callable[[gym.Env[Any, Any], Mapping[str, Any]], bool]"
 """`"auto"`, `"key"`, `"later"`, or a function of the environment and its info."""
@@ -109,7 +109,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         if keys is not None and success != "key":
             raise ValueError(f"keys are read with success='key' alone, got success={success!r}")
         super().__init__(env)
-        self._task_id = default_task_id(env) if task_id is None else task_id
+        self._task_id = task_id_of(world_of(env)) if task_id is None else task_id
         check_task(self._task_id)
         self._grabber = FrameGrabber(env, frames)
         if self._grabber.cameras != 1:
@@ -320,21 +320,3 @@ def _faults(frames: NDArray[np.uint8], name: str) -> list[str]:
 def _check_least(name: str, least: int, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-
-
-def default_task_id(env: gym.Env[Any, Any]) -> str:
-    """The task id of an environment whose user names none.
-
-    Args:
-        env: The environment, wrapped or not.
-
-    Returns:
-        Its id where it reads `suite/name` (`metaworld/door-open-v3`, `ALE/Pong-v5`), else `own/` and its id
-        or the name of its class.
-    """
-    known = getattr(getattr(env.unwrapped, "task", None), "id", None)
-    spec = env.unwrapped.spec
-    name = known if isinstance(known, str) else type(env.unwrapped).__name__ if spec is None else spec.id
-    if is_task(name):
-        return name
-    return "own/" + re.sub(r"[^\w+-]+", "-", name).strip("-")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import Any
-
-import gymnasium as gym
 
 from robometer_rl.rewards.protocol import ANY_WORLD, RewardModel
 
-__all__ = ["UnseenWorldWarning", "warn_if_unseen", "world_of"]
+from ..world_ids import task_id_of
+
+__all__ = ["UnseenWorldWarning", "warn_if_unseen"]
 
 
 class UnseenWorldWarning(UserWarning):
@@ -18,22 +17,6 @@ class UnseenWorldWarning(UserWarning):
 
 
 _warned: set[tuple[str, str]] = set()
-
-
-def world_of(env: gym.Env[Any, Any]) -> str:
-    """Id of an environment's world: its task's id, else its spec's, else its class name.
-
-    Args:
-        env: The environment, wrapped or not.
-
-    Returns:
-        The id, such as `metaworld/drawer-open-v3`.
-    """
-    known = getattr(getattr(env.unwrapped, "task", None), "id", None)
-    if isinstance(known, str):
-        return known
-    spec = env.unwrapped.spec
-    return type(env.unwrapped).__qualname__ if spec is None else spec.id
 
 
 def warn_if_unseen(model: RewardModel, spec: object, world: str, stacklevel: int = 3) -> None:
@@ -48,12 +31,12 @@ def warn_if_unseen(model: RewardModel, spec: object, world: str, stacklevel: int
         stacklevel: As for `warnings.warn`.
     """
     key = (world, json.dumps(spec, sort_keys=True))
-    if key in _warned or world in model.trained_worlds or ANY_WORLD in model.trained_worlds:
+    if key in _warned or {world, task_id_of(world), ANY_WORLD} & set(model.trained_worlds):
         return
     _warned.add(key)
     warnings.warn(
         f"the reward model {spec!r} was never trained on {world!r}: its scores may mean little here. "
-        "Fit it on a few demonstrations of this world with `robometer-rl fit`, or use a larger model. "
+        "Adapt it with a few demonstrations of this world, `robometer-rl adapt`, or use a larger model. "
         "Where it knows this world by another id, say so with world=...; warn_unseen_world=False silences "
         "this. "
         f"It knows: {', '.join(model.trained_worlds) or 'no world'}.",

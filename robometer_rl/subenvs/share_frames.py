@@ -17,7 +17,7 @@ from gymnasium.utils import RecordConstructorArgs
 from ..frames import FrameSource
 from ..scoring.episode_state import RewardConfig
 from ..scoring.step_reader import RESET, StepReader, StepRecord
-from ..scoring.unseen_world import world_of
+from ..world_ids import world_of
 from .shared_memory import SharedFrames
 
 __all__ = ["FramePlan", "Joined", "ShareFrames"]

@@ -20,7 +20,8 @@ from ..scoring.pipeline import StepBatch, make_pipeline
 from ..scoring.shaping import Mode
 from ..scoring.step_reader import StepReader, StepRecord
 from ..scoring.thresholds import ThresholdOption
-from ..scoring.unseen_world import warn_if_unseen, world_of
+from ..scoring.unseen_world import warn_if_unseen
+from ..world_ids import world_of
 from .base import HINDSIGHT, LearnedReward, Rewarded, refuse_hindsight
 
 __all__ = ["RobometerReward"]

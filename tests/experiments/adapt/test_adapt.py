@@ -46,10 +46,10 @@ def test_from_a_policy_to_a_checkpoint_and_a_verdict(config: AdaptConfig) -> Non
     assert lines.getvalue().rstrip().endswith(sentence)
     said = json.loads((config.out / "verdict.json").read_text())
     assert said["verdict"] == sentence
-    assert said["tasks"]["own/task"]["voc"] == pytest.approx(findings.voc)
+    assert said["tasks"]["own/Reach"]["voc"] == pytest.approx(findings.voc)
     model = load_reward_model(str(config.out / "checkpoint"))
     assert 0.0 < model.success_threshold <= 1.0
-    assert load_checkpoint(config.out / "checkpoint").trained_worlds == ("own/task",)
+    assert load_checkpoint(config.out / "checkpoint").trained_worlds == ("Reach", "own/Reach")
 
 
 def test_the_same_command_goes_on_after_it_was_killed(
