@@ -31,8 +31,15 @@ DIRECTIONS: dict[str, dict[str, set[str]]] = {
         "video": {"arguments", "files", "frame_checks", "errors"},
         # Its readers take videos too; a recorder takes frames as the wrappers do.
         "datasets": {
-            "video", "arguments", "files", "frames", "frame_checks", "success", "world_ids", "errors",
-        },  # fmt: skip
+            "video",
+            "arguments",
+            "files",
+            "frames",
+            "frame_checks",
+            "success",
+            "world_ids",
+            "errors",
+        },
         "success": set(),
         "world_ids": set(),
         "files": set(),

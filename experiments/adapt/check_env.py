@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from robometer_rl.arguments import read_arguments
-from robometer_rl.datasets.recorder import default_task_id
 from robometer_rl.envs.experts import make_expert
 from robometer_rl.errors import checking_input
 from robometer_rl.frames import FrameGrabber
 from robometer_rl.rewards import RewardModel, UnreadTaskWarning, load_reward_model
 from robometer_rl.rewards.protocol import ANY_WORLD, TaskReader, ThresholdsPerTask
+from robometer_rl.world_ids import task_id_of, world_of
 
 from ..common.environment import EnvironmentConfig, make_environment, success_source, time_limit
 from ..common.files import write_json
@@ -272,7 +272,7 @@ def _report(
     random: Sequence[ProbedEpisode], scripted: Sequence[ProbedEpisode], blind: str,
 ) -> EnvironmentReport:  # fmt: skip
     where = config.environment
-    sentence, world = where.sentence, where.env if where.in_table else default_task_id(env)
+    sentence, world = where.sentence, where.env if where.in_table else task_id_of(world_of(env))
     knows = world in model.trained_worlds or ANY_WORLD in model.trained_worlds
     own = model.task_threshold(sentence) if isinstance(model, ThresholdsPerTask) else None
     threshold = float(model.success_threshold) if own is None else own.threshold
