@@ -66,6 +66,9 @@ def find_videos(root: Path) -> FoundVideos:
         for path in _visible(folder):
             name = path.relative_to(root).as_posix()
             inner = OUTCOME_OF.get(path.name.lower()) if folder == root and path.is_dir() else None
+            # Inside success/ and failure/ at any depth, say by days; links could lead back.
+            if inner is None and outcome and path.is_dir() and not path.is_symlink() and not _is_video(path):
+                inner = outcome
             if inner is not None:
                 folders.append((path, inner))
             elif name in told:

@@ -25,8 +25,8 @@ def outcomes(root: Path) -> dict[str, str]:
 
 def test_folders_say_the_outcome_whatever_they_are_called(tmp_path: Path) -> None:
     names = ("success/a.mp4", "Successes/b.mp4", "failure/c.mp4", "failures/d.mp4", "fail/e.mp4", "f.mp4")
-    for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in (*names, "fail/monday/g.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).touch()
     assert outcomes(tmp_path) == {
         "f.mp4": "",
@@ -34,6 +34,7 @@ def test_folders_say_the_outcome_whatever_they_are_called(tmp_path: Path) -> Non
         "fail/e.mp4": "failure",
         "failure/c.mp4": "failure",
         "failures/d.mp4": "failure",
+        "fail/monday/g.mp4": "failure",
         "success/a.mp4": "success",
     }
 
