@@ -46,8 +46,9 @@ COLUMNS = {
     "0.5": "fixed",
     "0.65": "fixed",
     "general": "the model's general one",
-    "best fixed": "the one for all tasks with the best mean F1 on the episodes of --data",
-    "best of task": "of each task the one with the best F1 on the very episodes of the table, a bound",
+    "best for all": "the one for all tasks with the best mean F1 on the episodes of --data",
+    "best per task": "of each task the one with the best F1 on the episodes of --data",
+    "upper bound": "of each task the one with the best F1 on the very episodes of the table",
 }
 """What is compared in the table."""
 
@@ -179,19 +180,27 @@ def compare(
         general: The model's threshold for all tasks.
 
     Returns:
-        Per name of `COLUMNS` and task of `measured`, the result; where nobody knows of a success, F1 is NaN.
+        Per name of `COLUMNS` and task of `measured`, the result. Where nothing else tells a threshold it is
+        the general one.
     """
     tasks = sorted({row.task for row in measured})
-    best = best_threshold(rows)
-    of_task = {task: best_threshold([row for row in measured if row.task == task]) for task in tasks}
+    best = {task: _best(rows, task, general) for task in tasks}
+    bound = {task: _best(measured, task, general) for task in tasks}
     chosen = {
         "auto": {task: own.get(task, general) for task in tasks},
         **{name: dict.fromkeys(tasks, value) for name, value in FIXED.items()},
         "general": dict.fromkeys(tasks, general),
-        "best fixed": dict.fromkeys(tasks, best),
-        "best of task": of_task,
+        "best for all": dict.fromkeys(tasks, _best(rows, None, general)),
+        "best per task": best,
+        "upper bound": bound,
     }
     return {name: detections(measured, thresholds) for name, thresholds in chosen.items()}
+
+
+def _best(rows: Sequence[EpisodePeak], task: str | None, general: float) -> float:
+    """The best threshold of a task, or of all; the general one where no success tells it."""
+    best = best_threshold([row for row in rows if task in (None, row.task)])
+    return general if math.isnan(best) else best
 
 
 def _mean(values: Sequence[float], reduce: Callable[[Any], Any] = np.mean) -> float:

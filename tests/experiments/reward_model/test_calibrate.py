@@ -20,7 +20,12 @@ from robometer_rl.envs.tasks import get_task
 from robometer_rl.errors import InputError
 from robometer_rl.experiments.episodes import list_episodes, write_episode
 from robometer_rl.experiments.reward_model import calibrate
-from robometer_rl.experiments.reward_model.calibrate import COLUMNS, CalibrateConfig, calibrate_tasks
+from robometer_rl.experiments.reward_model.calibrate import (
+    COLUMNS,
+    CalibrateConfig,
+    calibrate_tasks,
+    compare,
+)
 from robometer_rl.experiments.reward_model.fit import FitConfig
 from robometer_rl.experiments.reward_model.task_thresholds import EpisodePeak
 from robometer_rl.rewards import weights_id
@@ -122,6 +127,21 @@ def test_a_task_without_failures_keeps_the_general_threshold(chosen: CalibrateCo
 def test_a_rate_of_zero_is_never_called_measured(chosen: CalibrateConfig) -> None:
     _, said = run(replace(chosen, false_alarms=0.0))
     assert "A false-alarm rate of 0 is more than any number of failures can show." in said
+
+
+def test_each_column_has_its_threshold() -> None:
+    rows = [EpisodePeak("a/a", done, peak) for done, peak in ((False, 0.3), (True, 0.4), (True, 0.9))]
+    rows += [EpisodePeak("b/b", done, peak) for done, peak in ((False, 0.6), (True, 0.8))]
+    measured = [EpisodePeak("a/a", done, peak) for done, peak in ((False, 0.7), (True, 0.8))]
+    measured += [EpisodePeak("c/c", False, 0.1)]
+    table = compare(rows, measured, {"a/a": 0.35}, 0.9)
+    found = {name: {task: row.threshold for task, row in of.items()} for name, of in table.items()}
+    assert [found["auto"], found["general"]] == [{"a/a": 0.35, "c/c": 0.9}, {"a/a": 0.9, "c/c": 0.9}]
+    assert [found["0.5"]["a/a"], found["0.65"]["a/a"]] == [0.5, 0.65]
+    assert 0.3 < found["best per task"]["a/a"] <= 0.4
+    assert 0.6 < found["best for all"]["a/a"] <= 0.8, "it gives up a success of the one for the other's failure"
+    assert 0.7 < found["upper bound"]["a/a"] <= 0.8
+    assert (found["best per task"]["c/c"], found["upper bound"]["c/c"]) == (0.9, 0.9), "no success of it"
 
 
 def test_the_model_itself_scores_the_episodes(chosen: CalibrateConfig) -> None:
