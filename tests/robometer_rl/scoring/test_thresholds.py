@@ -141,6 +141,14 @@ def test_each_environment_of_a_vector_has_the_threshold_of_its_own_task() -> Non
     assert ended == [[False] * 3, [False] * 3, [False, True, False]]
 
 
+def test_episodes_scored_at_their_end_have_the_threshold_of_their_own_task() -> None:
+    options: dict[str, Any] = {"shaping": "progress", "success_bonus": 5.0, "success_threshold": "auto"}
+    envs = vector([UP, DONE], model=CALIBRATED, score="episode_end", warn_unseen_world=False, **options)
+    envs.reset()
+    infos = [envs.step(np.tile(ACTION, (2, 1)))[4] for _ in range(6)][-1]
+    assert [(rewards >= 5.0).sum() for rewards in infos["robometer/rewards"]] == [0, 4]
+
+
 def test_each_environment_of_sb3_has_the_threshold_of_its_own_task() -> None:
     venv = sb3([UP, DONE], model=CALIBRATED, **ENDS)
     assert venv.robometer.success_thresholds == (0.95, 0.5)
