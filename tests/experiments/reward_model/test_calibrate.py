@@ -139,7 +139,7 @@ def test_each_column_has_its_threshold() -> None:
     assert [found["auto"], found["general"]] == [{"a/a": 0.35, "c/c": 0.9}, {"a/a": 0.9, "c/c": 0.9}]
     assert [found["0.5"]["a/a"], found["0.65"]["a/a"]] == [0.5, 0.65]
     assert 0.3 < found["best per task"]["a/a"] <= 0.4
-    assert 0.6 < found["best for all"]["a/a"] <= 0.8, "it gives up a success of the one for the other's failure"
+    assert 0.6 < found["best for all"]["a/a"] <= 0.8, "a success of one for the other's failure"
     assert 0.7 < found["upper bound"]["a/a"] <= 0.8
     assert (found["best per task"]["c/c"], found["upper bound"]["c/c"]) == (0.9, 0.9), "no success of it"
 

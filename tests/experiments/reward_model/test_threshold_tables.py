@@ -37,7 +37,7 @@ def test_tables_by_hand() -> None:
     assert lines[3].startswith("| Lift | 0.900 | 0.90 / 0.00 | 0.50 / 0.00 * | 1.00 / 0.25 |")
     assert lines[4].startswith("| **mean** | | 0.94 / 0.00 | 0.75 / 0.00 | 1.00 / 0.25 |")
     row = "| -0.060 | -0.10 (Lift) | 1 of 2 | -0.250 | -0.50 (Lift) | 1 of 2 |"
-    assert [line for line in differences(*both).splitlines() if line.endswith(row)][0].startswith("| 0.5 |")
+    assert next(line for line in differences(*both).splitlines() if line.endswith(row)).startswith("| 0.5 |")
 
 
 def test_the_page_is_filled_between_its_markers(tmp_path: Path) -> None:
@@ -57,4 +57,5 @@ def test_the_page_is_filled_between_its_markers(tmp_path: Path) -> None:
 def test_the_page_has_the_tables_of_the_committed_results() -> None:
     records = [json.loads((ROOT / path).read_text()) for path in (COMMITTED.labelled, COMMITTED.unlabelled)]
     text = (ROOT / COMMITTED.page).read_text()
-    assert fill_page(text, *records) == text, "python -m robometer_rl.experiments.reward_model.threshold_tables"
+    command = "python -m robometer_rl.experiments.reward_model.threshold_tables"
+    assert fill_page(text, *records) == text, command
