@@ -1,7 +1,8 @@
 """Writes the tables of the page about thresholds from the committed JSON.
 
-`python -m robometer_rl.experiments.reward_model.threshold_tables` rewrites what stands between `<!-- thresholds -->`
-or `<!-- differences -->` and `<!-- end -->`; run it in the checkout after `robometer-rl calibrate --json`.
+`python -m robometer_rl.experiments.reward_model.threshold_tables` rewrites what stands between
+`<!-- thresholds -->` or `<!-- differences -->` and `<!-- end -->`; run it in the checkout after
+`robometer-rl calibrate --json`.
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ def _cell(row: Mapping[str, float | None]) -> str:
     return " / ".join("-" if row[name] is None else f"{row[name]:.2f}" for name in ("f1", "false_alarms"))
 
 
+def _mean(rows: Mapping[str, Mapping[str, float | None]], name: str) -> float:
+    """Mean over the tasks that have a value."""
+    values = (row[name] for row in rows.values())
+    return float(np.mean([value for value in values if value is not None]))
+
+
 def _columns(labelled: Record, unlabelled: Record) -> dict[str, Mapping[str, Mapping[str, float | None]]]:
     """Column -> task -> result."""
     tasks = labelled["tasks"]
@@ -78,10 +85,7 @@ def per_task(labelled: Record, unlabelled: Record) -> str:
             _cell(rows[task]) + (star if name == "auto, unlabelled" else "") for name, rows in columns.items()
         ]
         lines.append(f"| {_short(task)} | {row['auto']['threshold']:.3f} | {' | '.join(cells)} |")
-    means = [
-        {name: float(np.mean([row[name] for row in rows.values()])) for name in ("f1", "false_alarms")}
-        for rows in columns.values()
-    ]
+    means = [{name: _mean(rows, name) for name in ("f1", "false_alarms")} for rows in columns.values()]
     lines.append(f"| **mean** | | {' | '.join(map(_cell, means))} |")
     return "\n".join(lines)
 
