@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "":
             self._page()
         elif path == "items":
-            self._json({"items": [_row(item) for item in self.server.store.items()]})
+            self._items()
         elif path == "clip":
             self._clip(query.get("name", [""])[0])
         else:
@@ -108,6 +108,12 @@ class _Handler(BaseHTTPRequestHandler):
             "frame-ancestors 'none'"
         )
         self._send(page.encode(), "text/html; charset=utf-8", {"Content-Security-Policy": policy})
+
+    def _items(self) -> None:
+        try:
+            self._json({"items": [_row(item) for item in self.server.store.items()]})
+        except (OSError, ValueError) as error:  # somebody has changed the folder meanwhile
+            self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
 
     def _clip(self, name: str) -> None:
         try:

@@ -156,6 +156,14 @@ def test_a_damaged_video_is_told(server: LabelServer, tmp_path: Path) -> None:
     assert "damaged or of another kind" in json.loads(body)["error"]
 
 
+def test_a_folder_that_has_become_unreadable_is_told(server: LabelServer, tmp_path: Path) -> None:
+    (tmp_path / "v" / "labels.csv").write_text("video,outcome\na b.mp4,won\n")
+    for path, body in (("items", None), ("clip?name=a%20b.mp4", None), ("label", ANSWER)):
+        status, answer, _ = ask(server, path, body)
+        assert status in (400, 422)
+        assert "line 2: outcome 'won'" in json.loads(answer)["error"]
+
+
 def test_it_listens_on_this_machine_alone(server: LabelServer) -> None:
     assert server.server_address[0] == "127.0.0.1"
     assert server.url == f"http://127.0.0.1:{server.server_port}/{server.token}/"
