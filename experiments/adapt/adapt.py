@@ -207,16 +207,16 @@ def _gather(config: AdaptConfig, worlds: Sequence[str], console: Console) -> dic
 
 
 def refit(
-    config: AdaptConfig, sentences: Sequence[str], worlds: Sequence[str], command: str, console: Console
+    config: AdaptConfig, sentences: Sequence[str], command: str, console: Console, worlds: Sequence[str] = ()
 ) -> Path:
     """Trains on the episodes that are gathered, and puts the checkpoint in its place.
 
     Args:
         config: The adaptation.
         sentences: All sentences of its tasks.
-        worlds: Ids of the environments that it was recorded in, for which the wrapper need not warn.
         command: The command line, recorded in the checkpoint.
         console: Where to show how far it is.
+        worlds: Ids of the environments that it was recorded in, for which the wrapper need not warn.
 
     Returns:
         Folder of the checkpoint.
@@ -254,7 +254,7 @@ def adapt(config: AdaptConfig, command: str, console: Console) -> tuple[dict[str
         worlds = [] if config.env is None else [_world(config)]
         tasks = _gather(config, worlds, console)
     sentences = [text for texts in tasks.values() for text in texts]
-    folder = refit(config, sentences, worlds, command, console)
+    folder = refit(config, sentences, command, console, worlds)
     model = load_reward_model(str(folder))
     _, aside = hold_aside(config.out / "episodes", config.out / "validation")
     found: dict[str, Findings] = {}
