@@ -64,6 +64,10 @@ COMMANDS: dict[str, Command] = {
         "robometer_rl.experiments.adapt.adapt",
         "adapt the reward model to your own environment from a few demonstrations",
     ),
+    "examine": Command(
+        "robometer_rl.experiments.adapt.examine",
+        "measure a reward model on episodes of your own, and say what it is good for",
+    ),
     "average": Command(
         "robometer_rl.experiments.reward_model.average", "average checkpoints and calibrate their mean"
     ),

@@ -18,7 +18,6 @@ from typing import Annotated
 import torch
 import tyro
 from rich.console import Console
-from rich.table import Table
 
 from robometer_rl.arguments import read_arguments
 from robometer_rl.datasets.sentences import add_sentences
@@ -36,9 +35,10 @@ from ..episodes import list_episodes, read_episode, read_outcome
 from ..reward_model.dataset import checkpoint_folder
 from ..reward_model.fit import FitConfig, fit
 from ..reward_model.verdict import hold_aside
+from .examine import findings_table
 from .gather import record_aimless, record_policy, take_demonstrations
 from .replay import unpack_sample
-from .verdict import FOR_RL, Findings, examine, judge
+from .verdict import Findings, examine, judge
 
 __all__ = ["AdaptConfig", "adapt", "fit_config", "main", "refit"]
 
@@ -72,7 +72,7 @@ class AdaptConfig:
     """A scripted policy as `module:factory`, whose rollouts are recorded beside the demonstrations."""
     rollouts: tuple[int, int] = (10, 20)
     """Whole rollouts of --policy, and rollouts that are stopped on the way."""
-    aimless: int = 40
+    aimless: int = 20
     """Episodes of aimless motion to record in --env."""
     start: Path = Path("compact")
     """Checkpoint to start from; "compact" is the bundled model."""
@@ -279,40 +279,10 @@ def adapt(config: AdaptConfig, command: str, console: Console) -> tuple[dict[str
         },
     )
     for task, findings in found.items():
-        console.print(_table(task, findings))
+        console.print(findings_table(task, findings))
     console.print(f"{minutes:.1f} minutes; the checkpoint is {folder}")
     console.print(sentence)
     return found, sentence
-
-
-def _table(task: str, findings: Findings) -> Table:
-    """The figures, what is wanted of them, and whether that is met."""
-    table = Table(
-        title=f"{task}: {findings.successes} successes and {findings.failures} failures that were kept aside"
-    )
-    for heading in ("measure", "value", "for RL", ""):
-        table.add_column(heading)
-    rows: list[tuple[str, float, str, bool | None]] = [
-        ("progress of successes (VOC)", findings.voc, f">= {FOR_RL['voc']}", None),
-        ("success against failure (AUC)", findings.success_auc, f">= {FOR_RL['success_auc']}", None),
-        ("a success ends above a failure", findings.ranking, f">= {FOR_RL['ranking']}", None),
-    ]
-    for (says, value, wanted, _), name in zip(rows, FOR_RL, strict=True):
-        table.add_row(says, _number(value), wanted, _mark(None if value != value else value >= FOR_RL[name]))
-    table.add_row("failures called done at the threshold", _number(findings.false_alarms), "", "")
-    table.add_row("successes found at the threshold", _number(findings.found), "", "")
-    for trap in findings.traps:
-        wanted = f"<= {trap.most}" if trap.most is not None else f">= {trap.least}"
-        table.add_row(trap.says, _number(trap.value), wanted, _mark(trap.passed))
-    return table
-
-
-def _number(value: float) -> str:
-    return "not known" if value != value else f"{value:.2f}"
-
-
-def _mark(passed: bool | None) -> str:
-    return {None: "?", True: "yes", False: "no"}[passed]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

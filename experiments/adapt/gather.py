@@ -23,7 +23,7 @@ from ..common.files import write_json
 from ..common.policy import Policy, begin_episode, load_policy
 from ..common.progress import progress
 from ..common.seeds import COLLECTION
-from ..episodes import list_episodes, read_outcome
+from ..episodes import list_episodes, read_frame_kind, read_outcome
 
 with naming_extras():
     import h5py
@@ -121,6 +121,12 @@ def _recorder(
     return RecordEpisodes(env, out, task_id, frames=config.frames, image_size=size, **options)
 
 
+def _pace(out: Path, task_id: str) -> int:
+    """Steps between two frames of the demonstrations, for what is recorded beside them; 1 without any."""
+    there = [path for path in list_episodes(out, task_id) if not path.name.startswith("random")]
+    return read_frame_kind(there[0])[2] if there else 1
+
+
 def record_aimless(
     config: EnvironmentConfig, out: Path, task_id: str, size: int, episodes: int, seed: int, console: Console
 ) -> None:
@@ -141,7 +147,7 @@ def record_aimless(
     there = json.loads(note.read_text())["played"] if note.exists() else 0
     if there >= episodes:
         return
-    env = _recorder(config, out, task_id, size, kind="random")
+    env = _recorder(config, out, task_id, size, kind="random", frame_every=_pace(out, task_id))
     with progress(console, "aimless episodes", episodes, there) as advance:
         for number in range(there, episodes):
             rng = np.random.default_rng([seed, number])
