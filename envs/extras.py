@@ -24,6 +24,7 @@ _EXTRA_OF = {
     "tensorboard": "train",
     "yaml": "train",
     "scipy": "train",
+    "sb3_contrib": "train",
     "stable_baselines3": "train",
 }
 

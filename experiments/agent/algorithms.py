@@ -13,18 +13,20 @@ from typing import Any
 
 import numpy as np
 from gymnasium.spaces import flatdim
+from numpy.typing import NDArray
 
 from robometer_rl.envs.extras import naming_extras
-from robometer_rl.envs.tasks import get_task
 
 from ..common.files import write_json, write_whole
 from ..common.parsing import parse_yaml
 from ..common.seeds import training_seed
 from .evaluation import Normalise
+from .policies import choose_policy
 from .run import RunConfig, RunFolder
 
 with naming_extras():
-    from stable_baselines3 import PPO, SAC
+    from sb3_contrib import TQC
+    from stable_baselines3 import DQN, PPO, SAC
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.buffers import ReplayBuffer
     from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
@@ -43,12 +45,12 @@ __all__ = [
     "write_best",
 ]
 
-_CLASSES: dict[str, type[BaseAlgorithm]] = {"sac": SAC, "ppo": PPO}
+_CLASSES: dict[str, type[BaseAlgorithm]] = {"sac": SAC, "ppo": PPO, "dqn": DQN, "tqc": TQC}
 _BUFFER = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
 
 def hyperparameters(config: RunConfig) -> dict[str, Any]:
-    """Reads the learner's YAML for the run's suite, with the run's own overrides.
+    """Reads the learner's YAML for the run's environment, with the run's own overrides.
 
     Args:
         config: The run.
@@ -61,7 +63,10 @@ def hyperparameters(config: RunConfig) -> dict[str, Any]:
     """
     text = (resources.files(__package__) / "hyperparameters" / f"{config.algo}.yaml").read_text()
     table: dict[str, dict[str, Any]] = parse_yaml(text)
-    values = {"normalize": None, **table["default"], **table[get_task(config.env).suite]}
+    values = {"normalize": None, **table["default"]}
+    if config.environment.in_table:
+        suite = config.env.split("/")[0]
+        values |= {**table.get("table", {}), **table.get(suite, {})}
     for name, value in config.hyperparameters.items():
         if name not in values:
             raise ValueError(
@@ -110,6 +115,8 @@ def make_learner(config: RunConfig, venv: VecEnv, device: str) -> BaseAlgorithm:
     values, _ = split_normalize(hyperparameters(config))
     if values.get("action_noise") is not None:
         values["action_noise"] = _lasting_noise(values["action_noise"], venv)
+    if values["policy"] == "auto":
+        values["policy"] = choose_policy(venv.observation_space, config.env)
     # Stable-Baselines3 seeds the environments with it as well, row i with this number + i.
     return _CLASSES[config.algo](**values, env=venv, seed=training_seed(config.seed), device=device)
 
@@ -162,7 +169,7 @@ def save_checkpoint(folder: Path, agent: BaseAlgorithm, state: Mapping[str, Any]
         buffer = getattr(agent, "replay_buffer", None)
         if isinstance(buffer, ReplayBuffer):
             filled = buffer.buffer_size if buffer.full else buffer.pos
-            arrays = {name: getattr(buffer, name)[:filled] for name in _BUFFER}
+            arrays = {name: array[:filled] for name, array in _arrays(buffer).items()}
             np.savez(part / "buffer.npz", pos=buffer.pos, full=buffer.full, **arrays)
         normaliser = agent.get_vec_normalize_env()
         if normaliser is not None:
@@ -179,6 +186,19 @@ def save_checkpoint(folder: Path, agent: BaseAlgorithm, state: Mapping[str, Any]
     for old in _whole(folder):
         if old != whole:
             shutil.rmtree(old)
+
+
+def _arrays(buffer: ReplayBuffer) -> dict[str, NDArray[Any]]:
+    """The arrays of a replay buffer by name; those of a part of Dict observations are `observations.PART`."""
+    found: dict[str, NDArray[Any]] = {}
+    for name in _BUFFER:
+        held = getattr(buffer, name)
+        found |= (
+            {f"{name}.{part}": array for part, array in held.items()}
+            if isinstance(held, dict)
+            else {name: held}
+        )
+    return found
 
 
 def write_agent(path: Path, agent: BaseAlgorithm) -> None:
@@ -271,8 +291,8 @@ def load_checkpoint(
         buffer = getattr(agent, "replay_buffer", None)
         assert isinstance(buffer, ReplayBuffer)
         with np.load(newest / "buffer.npz") as data:
-            for name in _BUFFER:
-                getattr(buffer, name)[: len(data[name])] = data[name]
+            for name, array in _arrays(buffer).items():
+                array[: len(data[name])] = data[name]
             buffer.pos, buffer.full = int(data["pos"]), bool(data["full"])
     return agent, state
 

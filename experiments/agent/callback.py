@@ -20,7 +20,7 @@ import numpy as np
 from ..common.files import write_whole
 from .algorithms import save_checkpoint, write_best
 from .evaluation import summarise
-from .run import CURVE_COLUMNS, RunConfig, RunFolder
+from .run import CURVE_COLUMNS, JudgedBy, RunConfig, RunFolder
 from .success_callback import EvaluationCallback
 
 __all__ = ["SOLVED", "Journal", "StopRequest", "TrainingCallback", "solved", "write_curve"]
@@ -32,9 +32,9 @@ Row = dict[str, float]
 
 
 def solved(rows: Sequence[Mapping[str, float]]) -> bool:
-    """Whether the last three evaluations are at 0.95 or more."""
+    """Whether the last three evaluations are at 0.95 or more; where success is unknown they are not."""
     last = [row["true_success"] for row in rows[-IN_A_ROW:]]
-    return len(last) == IN_A_ROW and min(last) >= SOLVED
+    return len(last) == IN_A_ROW and all(share >= SOLVED for share in last)
 
 
 def write_curve(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
@@ -85,8 +85,8 @@ class Journal:
     """Seconds before this session."""
     sessions: int = 0
     """Sessions before this one."""
-    best: float = -1.0
-    """Best evaluation by true success."""
+    best: float | None = None
+    """Best evaluation, in what the run is judged by; None before the first."""
     weights: str = ""
     """Which weights the reward model has; a run does not go on with others."""
 
@@ -103,6 +103,7 @@ class TrainingCallback(EvaluationCallback):
         stop: StopRequest,
         threshold: Callable[[], float],
         checkpoint_every: int,
+        judged_by: JudgedBy = "true_success",
     ) -> None:
         """Stores its parts.
 
@@ -114,11 +115,12 @@ class TrainingCallback(EvaluationCallback):
             stop: Whether somebody asked the run to end.
             threshold: Gives the success threshold of the reward model, NaN without one.
             checkpoint_every: Environment steps between two checkpoints.
+            judged_by: Column of the curve by which the best agent is chosen.
         """
         super().__init__(env, config.action_repeat, config.eval_every, config.eval_episodes)
         self.config, self.folder = config, folder
         self.journal, self.stop, self.threshold = journal, stop, threshold
-        self.checkpoint_every = checkpoint_every
+        self.checkpoint_every, self.judged_by = checkpoint_every, judged_by
         self.started = time.monotonic()
         self._returns: list[float] = []
         self._solved: list[bool] = []
@@ -149,10 +151,11 @@ class TrainingCallback(EvaluationCallback):
     def _follow(self, infos: Sequence[Mapping[str, Any]], dones: Sequence[bool]) -> None:
         """Keeps the training episodes' returns and successes."""
         for row, (info, done) in enumerate(zip(infos, dones, strict=True)):
-            self._done_now[row] |= bool(info["is_success"])
+            self._done_now[row] |= self.judged_by == "true_success" and bool(info["is_success"])
             if done:
                 self._returns.append(float(info["episode"]["r"]))
-                self._solved.append(self._done_now[row])
+                if self.judged_by == "true_success":
+                    self._solved.append(self._done_now[row])
                 self._done_now[row] = False
 
     def _judge(self) -> None:
@@ -171,12 +174,15 @@ class TrainingCallback(EvaluationCallback):
         for name, value in row.items():
             self.logger.record(f"eval/{name}", value)
         self.logger.dump(self.env_steps)
-        if row["true_success"] > self.journal.best:
-            self.journal.best = row["true_success"]
+        if self.journal.best is None or row[self.judged_by] > self.journal.best:
+            self.journal.best = row[self.judged_by]
             write_best(self.folder, self.model)
+        found = f"return {row['env_return']:.2f}"
+        if self.judged_by == "true_success":
+            found = f"true success {row['true_success']:.2f} (last step {row['true_success_last']:.2f})"
         print(
-            f"{self.env_steps:8d} env steps  {row['wall_s']:7.0f} s  true success {row['true_success']:.2f} "
-            f"(last step {row['true_success_last']:.2f})  learned return {row['learned_return']:.1f}",
+            f"{self.env_steps:8d} env steps  {row['wall_s']:7.0f} s  {found}  "
+            f"learned return {row['learned_return']:.1f}",
             flush=True,
         )
 

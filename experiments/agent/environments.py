@@ -17,14 +17,15 @@ from robometer_rl import (
     ShapingConfig,
     ShareFrames,
     VecRobometerReward,
-    make_env,
 )
 from robometer_rl.envs.extras import naming_extras
 from robometer_rl.envs.tasks import get_task
 from robometer_rl.scoring.options import RewardOptions
 
+from ..common.environment import make_environment
 from ..common.seeds import TRAINING, training_seed
 from .algorithms import hyperparameters, restore_normaliser, split_normalize
+from .environment_checks import EnvironmentFacts, check_environment
 from .recorder import Record
 from .run import RunConfig
 
@@ -44,14 +45,29 @@ _DENSE_AT_MOST = {"metaworld": 10.0, "robosuite": 1.0}
 """What a suite's hand-written reward pays at most in one control step."""
 
 
-def _world(config: RunConfig, seed: int | None = None) -> gym.Env[Any, Any]:
-    """The suite's environment as a run sees it, with the suite's own reward or the sparse one."""
-    env: gym.Env[Any, Any] = make_env(
-        config.env,
-        seed=seed,
-        reward="dense" if config.reward == "dense" else "sparse",
-        horizon=config.horizon,
+def _world(
+    config: RunConfig, facts: EnvironmentFacts, seed: int | None = None, *, learns: bool, films: bool = False
+) -> gym.Env[Any, Any]:
+    """The environment as a run sees it, with the reward of a baseline.
+
+    Args:
+        config: The run.
+        facts: What is known of its environment.
+        seed: Of the first reset.
+        learns: Whether an agent learns in it. Where one is judged, an environment that is not in the table
+            pays its own reward: its return is what runs are compared by.
+        films: Whether its pictures are recorded.
+    """
+    in_table = config.environment.in_table
+    sparse = config.reward != "dense" if in_table else config.reward == "sparse" and learns
+    env = make_environment(
+        config.environment,
+        seed,
+        reward="sparse" if sparse else "dense",
+        horizon=config.horizon or None,
         action_repeat=config.action_repeat,
+        render=in_table or films or config.reward == "robometer",
+        success_known=facts.success_known,
     )
     if config.hold_orientation:
         # robosuite's action is three numbers of position, three of orientation, one of the gripper.
@@ -66,25 +82,32 @@ def _paid(config: RunConfig, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
 
     The dense reward is divided by what a decision pays at most: between 0 and 1 it lies on the others' scale.
     On Meta-World's own, 50 a decision, SAC had drawer-open at 0.15 at best in 50,000 steps; divided, at 0.55.
+    Outside of the table nobody knows what it pays at most, and it stays as it is.
     """
     if config.reward == "robometer":
         return ShareFrames(env)
     if config.reward == "none":
         return TransformReward(env, lambda reward: 0.0)
-    if config.reward == "dense":
+    if config.reward == "dense" and config.environment.in_table:
         most = _DENSE_AT_MOST[get_task(config.env).suite] * config.action_repeat
         return TransformReward(env, lambda reward: float(reward) / most)
     return env
 
 
-def _makers(config: RunConfig, session: int, record: Path | None) -> list[Callable[[], gym.Env[Any, Any]]]:
+def _makers(
+    config: RunConfig, session: int, record: Path | None, facts: EnvironmentFacts
+) -> list[Callable[[], gym.Env[Any, Any]]]:
     def maker(row: int) -> Callable[[], gym.Env[Any, Any]]:
         def make() -> gym.Env[Any, Any]:
-            env = _world(config, training_seed(config.seed, session, row))
+            seed, films = training_seed(config.seed, session, row), record is not None
+            env = _world(config, facts, seed, learns=True, films=films)
             if record is not None:
                 # Its own, for each seed, session and row: runs may record into one folder at a time.
-                number = training_seed(config.seed, session, row) - TRAINING.start
-                env = Record(env, record, config.env, number, config.action_repeat)
+                number = seed - TRAINING.start
+                env = Record(
+                    env, record, facts.task_id, number, config.action_repeat, frames=config.frames,
+                    sentence=None if config.environment.in_table else config.environment.sentence,
+                )  # fmt: skip
             return _paid(config, env)
 
         return make
@@ -93,7 +116,11 @@ def _makers(config: RunConfig, session: int, record: Path | None) -> list[Callab
 
 
 def training_envs(
-    config: RunConfig, session: int = 0, normaliser: Path | None = None, record: Path | None = None
+    config: RunConfig,
+    session: int = 0,
+    normaliser: Path | None = None,
+    record: Path | None = None,
+    facts: EnvironmentFacts | None = None,
 ) -> VecEnv:
     """Makes the environments that the agent learns in.
 
@@ -102,46 +129,62 @@ def training_envs(
         session: How often the run was started before.
         normaliser: A `VecNormalize` of a checkpoint, where the learner uses one.
         record: Folder to which the agent's episodes are written; none are without one.
+        facts: What `check_environment` found; it is asked where this is None.
 
     Returns:
         `VecNormalize(VecMonitor(VecRobometerReward(...)))`, without what the run does not use.
     """
-    makers = _makers(config, session, record)
+    facts = check_environment(config) if facts is None else facts
+    makers = _makers(config, session, record, facts)
     venv: VecEnv = DummyVecEnv(makers) if config.n_envs == 1 else SubprocVecEnv(makers)
     _, normalize = split_normalize(hyperparameters(config))
     if config.reward == "robometer":
-        sentence = get_task(config.env).sentence
-        venv = VecRobometerReward(venv, sentence, config.reward_model, **reward_options(config))
-    venv = VecMonitor(venv, info_keywords=("is_success",))
+        options = reward_options(config, facts)
+        venv = VecRobometerReward(venv, config.environment.sentence, config.reward_model, **options)
+    venv = VecMonitor(venv, info_keywords=("is_success",) if facts.success_known else ())
     return venv if normalize is None else restore_normaliser(normaliser, venv, normalize)
 
 
-def reward_options(config: RunConfig) -> RewardOptions:
-    """Options of the wrapper by which a run pays: the same where the agent learns and where it is judged."""
+def reward_options(config: RunConfig, facts: EnvironmentFacts) -> RewardOptions:
+    """Options of the wrapper by which a run pays: the same where the agent learns and where it is judged.
+
+    Args:
+        config: The run.
+        facts: What is known of its environment.
+
+    Returns:
+        Keyword arguments of `RobometerReward` and `VecRobometerReward`.
+    """
     values = hyperparameters(config)
-    return {
+    options: RewardOptions = {
         "shaping": config.shaping,
         "gamma": float(values["gamma"]),
         "score_every": config.score_every,
     }
+    if not config.environment.in_table:
+        options |= {"frames": config.frames, "world": facts.task_id}
+    return options
 
 
-def evaluation_env(config: RunConfig) -> gym.Env[Any, Any]:
-    """Makes the separate environment in which agents are judged by true success.
+def evaluation_env(config: RunConfig, facts: EnvironmentFacts | None = None) -> gym.Env[Any, Any]:
+    """Makes the separate environment in which agents are judged.
 
     Where the run learns from the reward model, this environment pays the same reward, for the record; it
     decides nothing.
 
     Args:
         config: The run.
+        facts: What `check_environment` found; it is asked where this is None.
 
     Returns:
-        The environment; its `info["is_success"]` is the truth.
+        The environment; its `info["is_success"]` is the truth, where success is known.
     """
-    env = _world(config)
+    facts = check_environment(config) if facts is None else facts
+    env = _world(config, facts, learns=False)
     if config.reward != "robometer":
         return env
-    return RobometerReward(env, get_task(config.env).sentence, config.reward_model, **reward_options(config))
+    options = reward_options(config, facts)
+    return RobometerReward(env, config.environment.sentence, config.reward_model, **options)
 
 
 def ground_truth(config: RunConfig, agent: BaseAlgorithm) -> dict[str, float | bool]:

@@ -1,8 +1,9 @@
-"""How good an agent is: whole episodes on a separate environment, by the simulator's own success test.
+"""How good an agent is: whole episodes on a separate environment, by the environment's own success test.
 
 An episode counts as solved where the test holds at the end of any decision, that is after `action_repeat`
 control steps; a success that comes and goes within one decision is not seen. The reward model's scores of the
-same episodes are kept beside the truth and decide nothing.
+same episodes are kept beside the truth and decide nothing. Where the environment tells of no success, an
+episode counts by the return of the environment's own reward.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any, Protocol
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+
+from robometer_rl.frames import FrameGrabber
 
 from ..common.seeds import EVALUATION
 
@@ -34,8 +37,8 @@ class Agent(Protocol):
 class EvaluationEpisode:
     """One episode of T decisions."""
 
-    true_success: NDArray[np.bool_]
-    """`(T,)`, whether the task is done at the end of each decision."""
+    true_success: NDArray[np.bool_] | None
+    """`(T,)`, whether the task is done at the end of each decision; None where nobody tells."""
     env_return: float
     """Sum of the environment's own reward."""
     learned_return: float
@@ -49,21 +52,25 @@ class EvaluationEpisode:
 
     @property
     def solved(self) -> bool:
-        """Whether the task was done at the end of any decision."""
-        return bool(self.true_success.any())
+        """Whether the task was done at the end of any decision; False where nobody tells."""
+        return self.true_success is not None and bool(self.true_success.any())
 
 
 def play(
-    agent: Agent, env: gym.Env[Any, Any], seed: int, normalise: Normalise | None = None, frames: bool = False
+    agent: Agent,
+    env: gym.Env[Any, Any],
+    seed: int,
+    normalise: Normalise | None = None,
+    frames: FrameGrabber | None = None,
 ) -> EvaluationEpisode:
     """Plays one episode with the deterministic policy.
 
     Args:
         agent: Who plays.
-        env: Where; its `info["is_success"]` is the truth.
+        env: Where; its `info["is_success"]` is the truth, at every step or at none.
         seed: Of the episode.
         normalise: How the agent's observations were normalised, if they were.
-        frames: Whether to keep the pictures.
+        frames: Takes the pictures to keep; None keeps none.
 
     Returns:
         The episode.
@@ -76,21 +83,21 @@ def play(
         action, _ = agent.predict(seen, deterministic=True)
         observation, reward, terminated, truncated, info = env.step(action)
         over = terminated or truncated
-        truth.append(bool(info["is_success"]))
+        truth.append(info.get("is_success"))
         scored = "robometer/progress" in info
         own.append(float(info["env_reward"] if scored else reward))
         learned.append(float(reward) if scored else np.nan)
         progress.append(info.get("robometer/progress", np.nan))
         success.append(info.get("robometer/success", np.nan))
-        if frames:
-            pictures.append(env.render())
+        if frames is not None:
+            pictures.append(frames.grab(observation)[0].copy())  # a renderer may hand out its buffer again
     return EvaluationEpisode(
-        np.array(truth),
+        None if None in truth else np.array(truth, dtype=np.bool_),
         float(np.sum(own)),
         float(np.sum(learned)),
         np.array(progress),
         np.array(success),
-        np.array(pictures) if frames else None,
+        None if frames is None else np.array(pictures),
     )
 
 
@@ -120,19 +127,23 @@ def summarise(episodes: Sequence[EvaluationEpisode], threshold: float) -> dict[s
             reward model.
 
     Returns:
-        Numbers by column of `runs.CURVE_COLUMNS`; the counts of the success head are 0 without a model.
+        Numbers by column of `run.CURVE_COLUMNS`. Those of success are NaN where an episode does not tell of
+        it, and the counts of the success head are 0 then and without a model.
     """
-    truth = np.concatenate([episode.true_success for episode in episodes])
-    said = np.concatenate([episode.success for episode in episodes]) >= threshold  # False where NaN
-    known = np.isfinite(threshold)
+    told = [episode.true_success for episode in episodes if episode.true_success is not None]
+    known = len(told) == len(episodes)
+    truth = np.concatenate(told) if known else np.zeros(0, dtype=np.bool_)
+    scores = np.concatenate([episode.success for episode in episodes]) if known else np.zeros(0)
+    said = scores >= threshold  # False where NaN
+    counted = known and bool(np.isfinite(threshold))
     return {
-        "true_success": float(np.mean([episode.solved for episode in episodes])),
-        "true_success_last": float(np.mean([episode.true_success[-1] for episode in episodes])),
+        "true_success": float(np.mean([episode.solved for episode in episodes])) if known else float("nan"),
+        "true_success_last": float(np.mean([one[-1] for one in told])) if known else float("nan"),
         "env_return": float(np.mean([episode.env_return for episode in episodes])),
         "learned_return": float(np.mean([episode.learned_return for episode in episodes])),
         "final_progress": float(np.mean([episode.progress[-1] for episode in episodes])),
-        "head_true_positive": int((said & truth).sum() * known),
-        "head_false_positive": int((said & ~truth).sum() * known),
-        "head_true_negative": int((~said & ~truth).sum() * known),
-        "head_false_negative": int((~said & truth).sum() * known),
+        "head_true_positive": int((said & truth).sum() * counted),
+        "head_false_positive": int((said & ~truth).sum() * counted),
+        "head_true_negative": int((~said & ~truth).sum() * counted),
+        "head_false_negative": int((~said & truth).sum() * counted),
     }

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from robometer_rl.envs.tasks import get_task
 from robometer_rl.scoring.shaping import Mode
 
+from ..common.environment import EnvironmentConfig
 from ..common.parsing import check_key, parse_json, refuse_numbers_as_text
 from ..common.seeds import EVALUATION, MAX_ENVS, MAX_SEED
 
@@ -24,6 +25,7 @@ __all__ = [
     "CURVE_COLUMNS",
     "DONE",
     "Algorithm",
+    "JudgedBy",
     "Result",
     "Reward",
     "RunConfig",
@@ -33,11 +35,15 @@ __all__ = [
     "train_options",
 ]
 
-Algorithm = Literal["sac", "ppo"]
-"""Learners of Stable-Baselines3."""
+Algorithm = Literal["sac", "ppo", "dqn", "tqc"]
+"""Learners of Stable-Baselines3, and TQC of its contributions."""
 
 Reward = Literal["robometer", "sparse", "dense", "none"]
-"""What the agent learns from: the learned reward; true success, 0 or 1; the suite's own; nothing at all."""
+"""What the agent learns from: the learned reward; true success, 0 or 1; the environment's own; nothing."""
+
+JudgedBy = Literal["true_success", "env_return"]
+"""Column of the curve by which a run is judged: its true success, or, where the environment tells of none,
+the return of its own reward."""
 
 CURVE = "curve.csv"
 """File of a run: one row of `CURVE_COLUMNS` per evaluation, by true success on a separate environment."""
@@ -48,7 +54,8 @@ DONE = "result.json"
 CURVE_COLUMNS = (
     "env_steps",  # environment steps, action repeats counted
     "wall_s",  # seconds of training so far, over all sessions of the run
-    "true_success",  # share of evaluation episodes in which the task was done at the end of any decision
+    "true_success",  # share of evaluation episodes in which the task was done at the end of any decision;
+    # nan where the environment tells of no success, as in the other columns of success
     "true_success_last",  # share in which it was done at the end of the last decision
     "env_return",  # mean return of the environment's own reward in the evaluation episodes
     "learned_return",  # mean return of the learned reward in them; nan where there is no reward model
@@ -64,6 +71,8 @@ CURVE_COLUMNS = (
 """Columns of `CURVE`; every number of an evaluation, none smoothed."""
 
 _ALWAYS_SAID = ("env", "algo", "reward", "seed", "steps")
+_OF_TABLE = {"action_repeat": 5, "horizon": 150}
+"""What 0 stands for in worlds of the task table, where earlier versions had it as the default."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +80,13 @@ class RunConfig:
     """One training run; everything that decides its numbers is here."""
 
     env: str = "metaworld/drawer-open-v3"
-    """Task id of the table, such as `metaworld/drawer-open-v3` or `robosuite/Lift`."""
+    """A world of the task table (`metaworld/drawer-open-v3`, `robosuite/Lift`), a Gymnasium id
+    (`CartPole-v1`, or `module:Id-v0`, where the module registers it), or `module:factory`."""
     algo: Algorithm = "sac"
-    """Learner."""
+    """Learner. sac and tqc take continuous actions, dqn discrete ones, ppo both."""
     reward: Reward = "robometer"
     """robometer: learned, no ground truth; sparse: true success, 0 or 1; dense: the suite's own, divided by
-    what a decision pays at most; none: 0."""
+    what a decision pays at most, and outside of the task table the environment's own, as it is; none: 0."""
     seed: int = 0
     """Seed of environments and agent, below 65,536; see `common.seeds` for who is reset with what."""
     steps: int = 100_000
@@ -86,16 +96,17 @@ class RunConfig:
     model: str = "compact"
     """Reward model of `reward=robometer`: a name, a checkpoint folder or `package.module:Factory`. `{seed}`
     in it stands for the run's seed, so that each seed of a study can have a model that was fitted for it."""
-    action_repeat: int = 5
-    """Environment steps per decision."""
+    action_repeat: int = 0
+    """Environment steps per decision; 0 stands for 5 in worlds of the table and for 1 elsewhere."""
     action_scale: float = 1.0
     """Factor on every action, above 0 and at most 1: `1 / action_repeat` lets a repeated decision of a
     controller of displacements, robosuite's, move as far as one step of it."""
     hold_orientation: bool = False
     """The hand keeps its orientation: the agent has no say over the three numbers of robosuite's action that
     turn it. Meta-World's hand never turns."""
-    horizon: int = 150
-    """Environment steps per episode."""
+    horizon: int = 0
+    """Environment steps per episode; 0 stands for 150 in worlds of the table and for the environment's own
+    limit elsewhere, which holds in any case."""
     score_every: int = 1
     """Score each k-th decision and always the last of an episode."""
     n_envs: int = 1
@@ -105,9 +116,23 @@ class RunConfig:
     eval_episodes: int = 20
     """Episodes of an evaluation; the same start states each time."""
     stop_when_solved: bool = False
-    """Stop after three evaluations in a row at 0.95 or more; the rest of the curve is held and marked."""
+    """Stop after three evaluations in a row at 0.95 or more; the rest of the curve is held and marked. It
+    needs an environment that tells of success."""
     overrides: str = "{}"
     """Hyperparameters of the learner that differ from its YAML, as a JSON object: '{"gamma": 0.99}'."""
+    task: str | None = None
+    """What the agent should do, as a sentence; only worlds of the table have one of their own."""
+    env_kwargs: str = "{}"
+    """Keyword arguments of the environment, as a JSON object: '{"reward_type": "dense"}'."""
+    wrappers: tuple[str, ...] = ()
+    """Wrappers of the environment as `module:Wrapper`, each called with it alone, innermost first."""
+    success: str = "auto"
+    """How success is known. auto: `info["is_success"]`, else `info["success"]`; none: not at all; or
+    `module:function`, called as `f(env, info)` after every step. Without any, the run is judged by the
+    return of the environment's own reward."""
+    frames: str = "render"
+    """Where the reward model's pictures come from: `render`, a key of the observation, or
+    `module:function`."""
 
     def __post_init__(self) -> None:
         """Checks every field.
@@ -115,12 +140,16 @@ class RunConfig:
         Raises:
             ValueError: A field is outside its range; the message lists the valid choices.
         """
-        task = get_task(self.env)
+        environment = self.environment
+        for name, value in self._world_defaults.items():
+            if getattr(self, name) == 0 and not isinstance(getattr(self, name), bool):
+                object.__setattr__(self, name, value)
         for name, choices in (("algo", Algorithm), ("reward", Reward), ("shaping", Mode)):
             if getattr(self, name) not in get_args(choices):
                 valid = ", ".join(get_args(choices))
                 raise ValueError(f"{name}={getattr(self, name)!r} is unknown; choose one of {valid}")
-        least = {"seed": 0, "steps": 1, "action_repeat": 1, "horizon": 1, "score_every": 1}
+        least = {"seed": 0, "steps": 1, "action_repeat": 1, "score_every": 1}
+        least["horizon"] = 1 if environment.in_table else 0
         least |= {"n_envs": 1, "eval_every": 1, "eval_episodes": 1}
         for name, lowest in least.items():
             value = getattr(self, name)
@@ -131,16 +160,39 @@ class RunConfig:
                 raise ValueError(f"{name}={getattr(self, name)} must be at most {most}")
         if not 0.0 < self.action_scale <= 1.0:
             raise ValueError(f"action_scale={self.action_scale!r} must be above 0 and at most 1")
-        if self.hold_orientation and task.suite != "robosuite":
+        if self.hold_orientation and not (environment.in_table and self.env.startswith("robosuite/")):
             raise ValueError(
                 f"hold_orientation=True is for robosuite, whose hand turns; got env={self.env!r}"
             )
+        needs = {"reward": self.reward == "sparse", "stop_when_solved": self.stop_when_solved}
+        for name in (name for name, needed in needs.items() if needed and self.success == "none"):
+            raise ValueError(f"{name}={getattr(self, name)!r} needs success, and success='none' has none")
         if not isinstance(self.hyperparameters, dict):
             raise ValueError(f"overrides={self.overrides!r} must be a JSON object: '{{\"gamma\": 0.99}}'")
         try:
             refuse_numbers_as_text(self.hyperparameters)
         except ValueError as error:
             raise ValueError(f"overrides: {error}") from error
+
+    @property
+    def environment(self) -> EnvironmentConfig:
+        """The environment, and how its success and its pictures are found."""
+        return EnvironmentConfig(
+            self.env, self.task, self.env_kwargs, self.wrappers, self.success, self.frames
+        )
+
+    @property
+    def _world_defaults(self) -> dict[str, int]:
+        """What the fields stand for that 0 leaves to the world."""
+        return _OF_TABLE if self.environment.in_table else {"action_repeat": 1, "horizon": 0}
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The fields that differ from their defaults, which for some depend on the environment."""
+        usual = {item.name: item.default for item in fields(self)} | self._world_defaults
+        return {
+            name: getattr(self, name) for name, default in usual.items() if getattr(self, name) != default
+        }
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
@@ -164,14 +216,9 @@ class RunConfig:
         Only what differs from the defaults is hashed, so that a field that is added later, at a default that
         means what was before, leaves the ids of earlier runs as they are.
         """
-        changed = {
-            item.name: getattr(self, item.name)
-            for item in fields(self)
-            if getattr(self, item.name) != item.default
-        }
-        text = json.dumps(changed, sort_keys=True)
+        text = json.dumps(self.changed, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        task = self.env.rsplit("/", 1)[-1]
+        task = re.split("[/:]", self.env)[-1]
         return f"{task}-{self.algo}-{self.reward}-s{self.seed}-{digest}"
 
 
@@ -190,7 +237,10 @@ def config_from_dict(values: Mapping[str, Any]) -> RunConfig:
     known = [field.name for field in fields(RunConfig)]
     for key in values:
         check_key(key, known)
-    return RunConfig(**values)
+    wrappers = values.get("wrappers", ())
+    if not isinstance(wrappers, list | tuple) or not all(isinstance(name, str) for name in wrappers):
+        raise ValueError(f"wrappers={wrappers!r} must be a list of texts such as my_package:MyWrapper")
+    return RunConfig(**{**values, "wrappers": tuple(wrappers)})
 
 
 def train_options(config: RunConfig) -> list[str]:
@@ -203,13 +253,15 @@ def train_options(config: RunConfig) -> list[str]:
         Words for a command line: what tells the runs of a study apart, and what differs from its default.
     """
     words = []
+    changed = config.changed
     for item in fields(RunConfig):
-        value = getattr(config, item.name)
-        if value == item.default and item.name not in _ALWAYS_SAID:
+        if item.name not in changed and item.name not in _ALWAYS_SAID:
             continue
-        flag = item.name.replace("_", "-")
+        value, flag = getattr(config, item.name), item.name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, tuple):
+            words += [f"--{flag}", *value]
         else:
             words += [f"--{flag}", str(value)]
     return words
@@ -241,12 +293,12 @@ class Result:
     wall_s: float
     """Seconds of training and evaluation, over all sessions of the run."""
     solved: bool
-    """Whether three evaluations in a row were at 0.95 or more."""
-    best_true_success: float
-    """Best evaluation by true success."""
-    final_true_success: float
+    """Whether three evaluations in a row were at 0.95 or more; False where success is unknown."""
+    best_true_success: float | None
+    """Best evaluation by true success; None where it is unknown, as in the next two."""
+    final_true_success: float | None
     """Last evaluation, done at the end of any decision."""
-    final_true_success_last: float
+    final_true_success_last: float | None
     """Last evaluation, done at the end of the last decision."""
     ground_truth: dict[str, float | bool]
     """Every way by which ground truth entered reward or termination of training."""
@@ -260,6 +312,14 @@ class Result:
     """How often the run was started, 1 where it was never interrupted."""
     weights: str = ""
     """Which weights the reward model had, see `rewards.weights_id`; empty without a reward model."""
+    judged_by: JudgedBy = "true_success"
+    """Column of the curve by which the best agent was chosen."""
+    success_source: str = "is_success"
+    """Key of the info that tells of success, the function that does, or `"none"`."""
+    best_env_return: float | None = None
+    """Best evaluation by the mean return of the environment's own reward; None in results of before."""
+    final_env_return: float | None = None
+    """Last evaluation by it; None likewise."""
 
 
 @dataclass(frozen=True)
@@ -296,7 +356,7 @@ class RunFolder:
 
     @property
     def best_model(self) -> Path:
-        """The agent at its best evaluation by true success, an SB3 archive."""
+        """The agent at its best evaluation, see `Result.judged_by`; an SB3 archive."""
         return self.path / "best_model.zip"
 
     @property

@@ -12,7 +12,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +30,7 @@ from ..common.provenance import processor, versions
 from ..common.seeds import training_seed
 from .algorithms import hyperparameters, load_best, load_checkpoint, make_learner, normalisation
 from .callback import Journal, StopRequest, TrainingCallback, solved, write_curve
+from .environment_checks import EnvironmentFacts, check_environment
 from .environments import evaluation_env, ground_truth, training_envs
 from .run import Result, RunConfig, RunFolder, command_line, config_from_dict
 from .videos import draw_videos
@@ -43,7 +44,8 @@ __all__ = ["TrainCommand", "main", "train"]
 
 INTERRUPTED = 130
 _PACKAGES = (
-    "robometer-rl", "torch", "stable-baselines3", "gymnasium", "mujoco", "metaworld", "robosuite", "numpy",
+    "robometer-rl", "torch", "stable-baselines3", "sb3-contrib", "gymnasium", "mujoco", "metaworld",
+    "robosuite", "numpy",
 )  # fmt: skip
 
 
@@ -51,7 +53,8 @@ _PACKAGES = (
 class TrainCommand:
     """A run, and where and how it is carried out."""
 
-    run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
+    # Without a default: one would come with what 0 stands for in its own world, for whatever `--env` names.
+    run: Annotated[RunConfig, tyro.conf.arg(name="")]
     """The run itself."""
     out: Path = Path("runs")
     """Folder of runs."""
@@ -91,9 +94,9 @@ def _check_folder(folder: RunFolder, config: RunConfig) -> None:
     """Checks that the folder of a run, where there is one, is this run's."""
     if not folder.config.exists():
         return
-    there = json.loads(folder.config.read_text())
-    if config_from_dict(there) != config:
-        differs = [name for name, value in asdict(config).items() if there.get(name) != value]
+    there = config_from_dict(json.loads(folder.config.read_text()))
+    if there != config:
+        differs = [name for name, value in asdict(config).items() if getattr(there, name) != value]
         raise ValueError(
             f"{folder.path} holds another run: it differs in {', '.join(differs)}; choose another --out"
         )
@@ -114,10 +117,12 @@ def _warn_if_judged_twice(config: RunConfig) -> None:
         )
 
 
-def _begin(command: TrainCommand, folder: RunFolder, weights: str) -> tuple[BaseAlgorithm, Journal]:
+def _begin(
+    command: TrainCommand, folder: RunFolder, weights: str, facts: EnvironmentFacts
+) -> tuple[BaseAlgorithm, Journal]:
     """Makes a new agent, or takes the one of the last checkpoint, which had the same reward weights."""
     config = command.run
-    make_envs = partial(training_envs, config, record=command.record)
+    make_envs = partial(training_envs, config, record=command.record, facts=facts)
     loaded = load_checkpoint(folder.checkpoint, config, make_envs, command.device)
     if loaded is None:
         with checking_input():
@@ -160,22 +165,24 @@ def train(command: TrainCommand) -> Result | None:
     with checking_input():
         _warn_if_judged_twice(config)
         weights = _weights(config)
-        env = evaluation_env(config)
+        facts = _facts(config)
+        env = evaluation_env(config, facts)
         if not folder.config.exists():
             write_json(folder.config, asdict(config))
     stop = StopRequest()
     with stop.listening():
-        agent, journal = _begin(command, folder, weights)
+        agent, journal = _begin(command, folder, weights, facts)
         _log(agent, command, folder)
         callback = TrainingCallback(
-            config, folder, env, journal, stop, lambda: _threshold(env), command.checkpoint_every
-        )
+            config, folder, env, journal, stop, lambda: _threshold(env), command.checkpoint_every,
+            facts.judged_by,
+        )  # fmt: skip
         decisions = -(-config.steps // config.action_repeat)
         if agent.num_timesteps < decisions:
             agent.learn(decisions - agent.num_timesteps, callback, reset_num_timesteps=False)
         finished = stop.asked is None
         if finished:
-            result = _finish(command, folder, callback, env, agent)
+            result = _finish(command, folder, callback, env, agent, facts)
     agent.get_env().close()  # type: ignore[union-attr]  # a learner always has its environments
     env.close()
     return result if finished else None
@@ -203,9 +210,21 @@ def _weights(config: RunConfig) -> str:
     return weights_id(config.reward_model) if config.reward == "robometer" else ""
 
 
+def _facts(config: RunConfig) -> EnvironmentFacts:
+    """What the environment tells of; pictures that are missing are wrong input, as an option is."""
+    try:
+        facts = check_environment(config)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    if not facts.success_known:
+        print(f"{config.env} tells of no success: the run is judged by its own return", flush=True)
+    return facts
+
+
 def _finish(
-    command: TrainCommand, folder: RunFolder, callback: TrainingCallback, env: Any, agent: BaseAlgorithm
-) -> Result:
+    command: TrainCommand, folder: RunFolder, callback: TrainingCallback, env: Any, agent: BaseAlgorithm,
+    facts: EnvironmentFacts,
+) -> Result:  # fmt: skip
     """Holds the curve of a solved run, draws the videos, and writes the result last."""
     config, rows = command.run, callback.journal.rows
     # The agent's own count: the callback has none where the last checkpoint was made at the last step.
@@ -216,22 +235,28 @@ def _finish(
     write_curve(folder.curve, rows)
     if command.videos and isinstance(env, RobometerReward) and folder.best_model.exists():
         best = load_best(folder, agent, command.device)
-        draw_videos(folder.videos, best, (agent, normalisation(agent)), env, config.eval_episodes)
+        last_agent = (agent, normalisation(agent))
+        draw_videos(folder.videos, best, last_agent, env, config.eval_episodes, config.frames)
     last = rows[-1]
+    known = facts.success_known
     result = Result(
         run_id=config.run_id,
         env_steps=reached,
         wall_s=round(wall, 1),
         solved=solved(rows),
-        best_true_success=callback.journal.best,
-        final_true_success=last["true_success"],
-        final_true_success_last=last["true_success_last"],
+        best_true_success=max(row["true_success"] for row in rows) if known else None,
+        final_true_success=last["true_success"] if known else None,
+        final_true_success_last=last["true_success_last"] if known else None,
         ground_truth=ground_truth(config, agent),
         command=command_line(config),
         versions=versions(_PACKAGES),
         machine=f"{processor()}, {os.cpu_count()} cores",
         sessions=callback.journal.sessions + 1,
         weights=callback.journal.weights,
+        judged_by=facts.judged_by,
+        success_source=facts.success_source,
+        best_env_return=max(row["env_return"] for row in rows),
+        final_env_return=last["env_return"],
     )
     write_json(folder.result, asdict(result))
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
@@ -239,7 +264,7 @@ def _finish(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train one agent and judge it by true success; the last line is the result as JSON."""
+    """Train one agent in any environment and judge it; the last line is the result as JSON."""
     import torch
 
     command = read_arguments(TrainCommand, argv, "train", main.__doc__)

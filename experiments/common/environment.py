@@ -120,6 +120,7 @@ def make_environment(
     horizon: int | None = None,
     action_repeat: int = 1,
     render: bool = True,
+    success_known: bool | None = None,
 ) -> gym.Env[Any, Any]:
     """Makes the environment that a configuration names.
 
@@ -132,9 +133,12 @@ def make_environment(
         action_repeat: Environment steps that one `step()` takes with the same action. Their own rewards are
             added up; success is that after the last.
         render: Whether pictures are needed; an environment that has none is then refused.
+        success_known: What `success_source` found. True: `info["is_success"]` is a bool at every reset and
+            step, False where nothing was said of it. False: it is never there. None: it is there where the
+            environment, or the function, tells.
 
     Returns:
-        The environment. Its `info["is_success"]` is a bool wherever success is known.
+        The environment.
 
     Raises:
         ValueError: It cannot be found or made, an option is refused, or there is no such picture.
@@ -150,7 +154,17 @@ def make_environment(
     if config.in_table:
         env = _wrapped(config, _from_table(config, seed, reward, horizon, action_repeat, render))
     else:
-        env = _from_elsewhere(config, seed, reward, horizon, action_repeat, render)
+        source = "none" if success_known is False else config.success
+        function = None if source in ("auto", "none") else load_entry_point(source, "success")
+        env = _wrapped(config, _made(config, render))
+        if horizon is not None:
+            env = TimeLimit(env, horizon)
+        if action_repeat > 1:
+            env = RepeatAction(env, action_repeat)
+        if seed is not None:
+            env = SeedFirstReset(env, seed)
+        env = ReportSuccess(env, source, function, bool(success_known))
+        env = SuccessReward(env) if reward == "sparse" else env
     if render:
         FrameGrabber(env, config.frames)  # refuses a source that does not exist
         if config.frames == "render" and env.render_mode != "rgb_array":
@@ -257,19 +271,21 @@ def _check_name(env: str) -> None:
         raise ValueError(
             f"env={env!r} must name an environment: metaworld/drawer-open-v3, CartPole-v1 or module:factory"
         )
-    if env in TASKS or env in gym.registry:
-        return
     module, colon, name = env.partition(":")
-    if not colon:
-        if env.split("/")[0] in get_args(Suite):
-            get_task(env)
+    if not colon and env.split("/")[0] in get_args(Suite):
+        get_task(env)
+    elif not colon and env not in gym.registry:
         _refuse_unknown(env, "unknown environment", [*TASKS, *gym.registry])
+    if not colon:
+        return
     if not re.fullmatch(r"[A-Za-z_][\w.]*", module) or not name:
         raise ValueError(f"env={env!r} must be module:Id-v0 or module:factory, such as my_package:make_env")
 
 
 def _refuse_unknown(wanted: str, what: str, known: list[str]) -> None:
     """Names the ids that come close, by the whole id or by the part after the slash."""
+    # Gymnasium's own ids of the table's worlds would only say the same twice.
+    known = [key for key in known if key in TASKS or key.split("/")[0] not in get_args(Suite)]
     ids = {key.lower(): key for key in known}
     names = {key.lower().rsplit("/", 1)[-1]: key for key in known}
     found = [ids[key] for key in get_close_matches(wanted.lower(), ids, n=3, cutoff=0.6)]
@@ -291,24 +307,6 @@ def _from_table(
     _check_options(config, options, _OF_TABLE)
     mode = "rgb_array" if render else None
     return make_env(config.env, seed, reward, horizon, repeat, render_mode=mode, **options)
-
-
-def _from_elsewhere(
-    config: EnvironmentConfig, seed: int | None, reward: RewardMode, horizon: int | None, repeat: int,
-    render: bool,
-) -> gym.Env[Any, Any]:  # fmt: skip
-    function = None
-    if config.success not in ("auto", "none"):
-        function = load_entry_point(config.success, "success")
-    env = _wrapped(config, _made(config, render))
-    if horizon is not None:
-        env = TimeLimit(env, horizon)
-    if repeat > 1:
-        env = RepeatAction(env, repeat)
-    if seed is not None:
-        env = SeedFirstReset(env, seed)
-    env = ReportSuccess(env, config.success, function)
-    return SuccessReward(env) if reward == "sparse" else env
 
 
 def _made(config: EnvironmentConfig, render: bool) -> gym.Env[Any, Any]:

@@ -70,7 +70,13 @@ class SeedFirstReset(gym.Wrapper[Any, Any, Any, Any]):
 class ReportSuccess(gym.Wrapper[Any, Any, Any, Any]):
     """Reports success as the bool `info["is_success"]`, where it is known."""
 
-    def __init__(self, env: gym.Env[Any, Any], source: str, function: SuccessFunction | None = None) -> None:
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        source: str,
+        function: SuccessFunction | None = None,
+        always: bool = False,
+    ) -> None:
         """Stores where success comes from.
 
         Args:
@@ -78,10 +84,11 @@ class ReportSuccess(gym.Wrapper[Any, Any, Any, Any]):
             source: `"auto"` for what the info says (see `named_success`), `"none"` to hide that, or the name
                 of the function.
             function: Tells success after each step; a reset is then reported as no success.
+            always: Whether a reset or step of which nothing is said is reported as no success.
         """
         super().__init__(env)
         self.source = source
-        self._function = function
+        self._function, self._always = function, always
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -104,7 +111,8 @@ class ReportSuccess(gym.Wrapper[Any, Any, Any, Any]):
     def _named(self, info: dict[str, Any]) -> dict[str, Any]:
         if self.source == "none":  # both keys go: whoever reads the info next would take `success` for it
             return {key: value for key, value in info.items() if key not in ("is_success", "success")}
-        return named_success(info)
+        named = named_success(info)
+        return {**named, "is_success": False} if self._always and named.get("is_success") is None else named
 
 
 class SuccessReward(gym.Wrapper[Any, Any, Any, Any]):

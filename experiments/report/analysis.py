@@ -50,7 +50,7 @@ class Analysis:
     own: tuple[Aggregate, ...]
     """Groups that have other tasks than the main ones, over all of theirs."""
     curves: tuple[tuple[Aggregate, Curve], ...]
-    """IQM of true success along training, over the tasks of `aggregates`."""
+    """IQM of the scores along training, over the tasks of `aggregates`."""
     profiles: tuple[tuple[Aggregate, Interval], ...]
     """Performance profiles over the same tasks."""
     improvements: tuple[Improvement, ...]
@@ -123,12 +123,12 @@ def figures(found: Analysis) -> dict[str, bytes]:
     """
     study = found.study
     drawn = {
-        "aggregates.png": draw_intervals(found.aggregates),
+        "aggregates.png": draw_intervals(found.aggregates, study.measure),
         "tasks.png": draw_tasks(study.groups, study.tasks),
-        "profiles.png": draw_profiles(found.profiles),
+        "profiles.png": draw_profiles(found.profiles, study.measure),
     }
     if found.curves:
-        drawn["sample_efficiency.png"] = draw_curves(found.curves, "true success, IQM over runs")
+        drawn["sample_efficiency.png"] = draw_curves(found.curves, f"{study.measure}, IQM over runs")
     learned = study.learned()
     if learned:
         tasks = [task for task in study.tasks if any(task in group.by_task for group in learned)]

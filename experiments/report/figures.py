@@ -139,8 +139,8 @@ def _panels(count: int, height: float, labels: Sequence[str]) -> tuple[Figure, l
     return figure, axes[:count]
 
 
-def draw_intervals(aggregates: Sequence[Aggregate]) -> bytes:
-    """IQM and mean of final true success, one row a group, with their intervals."""
+def draw_intervals(aggregates: Sequence[Aggregate], measure: str = "true success") -> bytes:
+    """IQM and mean of the final scores, one row a group, with their intervals."""
     labels = [fold(one.label, 28) for one in aggregates]
     figure = _figure(
         _HALF, 1.0 + 0.3 * len(aggregates) + 0.16 * sum(label.count("\n") + 1 for label in labels)
@@ -154,7 +154,7 @@ def draw_intervals(aggregates: Sequence[Aggregate]) -> bytes:
                 span = [interval.low[0], interval.high[0]]
                 axes.plot(span, [row, row], color=colour, linewidth=7, alpha=0.3, solid_capstyle="butt")
             axes.plot(interval.point[0], row, _marker(one.group), color=colour, markersize=8)
-        title = {"iqm": "IQM of true success", "mean": "mean of true success"}[name]
+        title = {"iqm": f"IQM of {measure}", "mean": f"mean of {measure}"}[name]
         _plain(axes, xlabel=title, xlim=(-0.03, 1.03), ylim=(len(aggregates) - 0.5, -0.5))
         axes.set_yticks(range(len(aggregates)), labels)
         axes.tick_params(axis="y", length=0)
@@ -183,6 +183,8 @@ def draw_curves(curves: Sequence[tuple[Aggregate, Curve]], ylabel: str) -> bytes
 def draw_tasks(groups: Sequence[Group], tasks: Sequence[str]) -> bytes:
     """True success over environment steps, task by task: each run thin, the mean of a group's runs bold.
 
+    A task whose environment tells of no success shows the return of the environment's own reward.
+
     Where a run stopped as solved there is a diamond, and what is held from there on is dotted.
     """
     figure, panels = _panels(len(tasks), 2.1, [group.label for group in groups])
@@ -195,28 +197,45 @@ def draw_tasks(groups: Sequence[Group], tasks: Sequence[str]) -> bytes:
             if runs:
                 (line,) = axes.plot(*mean_curve(runs), color=colour_of(group), **_bold(order))
                 handles.setdefault(group.label, line)
-        _plain(axes, ylim=(-0.03, 1.03))
-        axes.set_title(short(task), fontsize=10, loc="left")
+        _of_task(axes, groups, task, 0.03)
         _thousands(axes)
     figure.supxlabel("environment steps", fontsize=10)
-    figure.supylabel("true success", fontsize=10)
+    figure.supylabel(_measured(groups, tasks), fontsize=10)
     shown = [group.label for group in groups if group.label in handles]
     _legend(figure, [handles[label] for label in shown], shown)
     return _png(figure)
 
 
+def _by_return(groups: Sequence[Group], task: str) -> bool:
+    """Whether the runs of a task are judged by their return."""
+    return any(run.judged_by == "env_return" for group in groups for run in group.by_task.get(task, []))
+
+
+def _measured(groups: Sequence[Group], tasks: Sequence[str]) -> str:
+    """What the panels of some tasks show."""
+    found = {_by_return(groups, task) for task in tasks}
+    return "true success" if found == {False} else "return" if found == {True} else "true success or return"
+
+
+def _of_task(axes: Axes, groups: Sequence[Group], task: str, margin: float) -> None:
+    """Title and range of a task's panel; returns have no range of their own."""
+    returns = _by_return(groups, task)
+    _plain(axes, **({} if returns else {"ylim": (-margin, 1 + margin)}))
+    axes.set_title(f"{short(task)} (return)" if returns else short(task), fontsize=10, loc="left")
+
+
 def _thin(axes: Axes, run: Run, colour: str) -> None:
     """One run: solid where it was measured, dotted where its last evaluation is held."""
     own, whole = run.own, run.curve
-    axes.plot(own["env_steps"], own["true_success"], color=colour, alpha=0.4, linewidth=1)
+    axes.plot(own["env_steps"], own[run.judged_by], color=colour, alpha=0.4, linewidth=1)
     if run.held_from is not None:
         since = whole["env_steps"] >= run.held_from
         axes.plot(whole["env_steps"][since], whole["true_success"][since], ":", color=colour, linewidth=1.2)
         axes.plot(run.held_from, own["true_success"][-1], "D", color=colour, markersize=5)
 
 
-def draw_profiles(profiles: Sequence[tuple[Aggregate, Interval]]) -> bytes:
-    """Performance profiles: the share of runs whose final true success lies above each threshold."""
+def draw_profiles(profiles: Sequence[tuple[Aggregate, Interval]], measure: str = "true success") -> bytes:
+    """Performance profiles: the share of runs whose final score lies above each threshold."""
     labels = [one.label for one, _ in profiles]
     figure = _figure(_HALF, 3.2 + _head(labels, _HALF))
     axes = figure.subplots()
@@ -230,7 +249,7 @@ def draw_profiles(profiles: Sequence[tuple[Aggregate, Interval]]) -> bytes:
                             markevery=5, markersize=6, **_bold(order))  # fmt: skip
         handles.append(line)
     label = "share of runs above it"
-    _plain(axes, xlabel="final true success", ylabel=label, xlim=(0, 1), ylim=(-0.03, 1.03))
+    _plain(axes, xlabel=f"final {measure}", ylabel=label, xlim=(0, 1), ylim=(-0.03, 1.03))
     _legend(figure, handles, labels)
     return _png(figure)
 
@@ -247,18 +266,17 @@ def draw_returns(groups: Sequence[Group], tasks: Sequence[str], alarms: dict[str
             for run in group.by_task.get(task, []):
                 flagged = alarms[run.id].flagged
                 colour = _RED if flagged else colour_of(group)
-                x, y = run.own["learned_return"], run.own["true_success"]
+                x, y = run.own["learned_return"], run.own[run.judged_by]
                 (line,) = axes.plot(x, y, color=colour, alpha=0.9 if flagged else 0.55, linewidth=1.4)
                 axes.plot(x[:1], y[:1], "o", color=colour, markerfacecolor="white", markersize=5)
                 axes.plot(
                     x[-1:], y[-1:], "X" if flagged else "o", color=colour, markersize=7 if flagged else 5
                 )
                 handles.setdefault(_FLAG if flagged else group.label, line)
-        _plain(axes, ylim=(-0.06, 1.06))
+        _of_task(axes, groups, task, 0.06)
         _honest(axes)
-        axes.set_title(short(task), fontsize=10, loc="left")
     figure.supxlabel("learned return of the evaluation episodes (each task on its own scale)", fontsize=10)
-    figure.supylabel("true success", fontsize=10)
+    figure.supylabel(_measured(groups, tasks), fontsize=10)
     _legend(figure, list(handles.values()), list(handles))
     return _png(figure)
 

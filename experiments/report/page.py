@@ -27,20 +27,21 @@ from .blocks import (
 )
 from .figures import colour_of
 from .html import page
-from .statistics import Aggregate
+from .statistics import Aggregate, head_errors
 from .study import Group, short
 from .tables import alarm_table, head_errors_blocks, run_table
 from .text import (
     ALARM_CAVEATS,
     ALARM_RULE,
-    GLOSSARY,
     HEAD_CAVEATS,
     alarm_verdict,
     cost_caveats,
+    glossary,
     headline_truth,
     labels,
     measured,
     names,
+    own_tasks,
     plural,
     quoted,
     result_caveats,
@@ -75,15 +76,15 @@ def render(found: Analysis, pictures: Pictures, clips: Clips, command: str, toda
     sections = [
         Section("results", "Results", _results(found, pictures)),
         Section("tasks", "Results by task", _tasks(found, pictures)),
-        Section("alarm", "Learned return against true success", _alarm(found, pictures)),
+        Section("alarm", f"Learned return against {_one_unit(found)}", _alarm(found, pictures)),
         Section("head", "Errors of the success head", _head(found)),
         Section("videos", "Videos", _videos(found, clips)),
         Section("cost", "Wall time", _cost(found)),
         Section("runs", "All runs", _runs(found)),
         Section("repeat", "How to reproduce", _repeat(found, command)),
-        Section("glossary", "Terms", [Definitions(GLOSSARY)]),
+        Section("glossary", "Terms", [Definitions(glossary(found))]),
     ]
-    title = f"Learned reward against true success: {found.study.path.name}"
+    title = f"Learned reward against {found.study.measure}: {found.study.path.name}"
     return page(title, _head_of_page(found, pictures, today), sections)
 
 
@@ -101,11 +102,12 @@ def _head_of_page(found: Analysis, pictures: Pictures, today: date) -> list[Bloc
     clean, line = headline_truth(found)
     side: list[Block] = [Bullets(_findings(found), css="findings")]
     if "sample_efficiency.png" in pictures:
+        measure = found.study.measure
         caption = (
-            "Sample efficiency: the IQM of true success over seeds and tasks during training. The bands are "
+            f"Sample efficiency: the IQM of {measure} over seeds and tasks during training. The bands are "
             "95% intervals."
         )
-        alt = "True success over environment steps"
+        alt = f"{_first_up(measure)} over environment steps"
         side.append(Figure(pictures["sample_efficiency.png"], alt, caption))
     return [
         Paragraph(f"{found.study.path.name}, {today.isoformat()}. {measured(found)}"),
@@ -117,15 +119,16 @@ def _head_of_page(found: Analysis, pictures: Pictures, today: date) -> list[Bloc
 
 def _findings(found: Analysis) -> list[str]:
     """The results in a few sentences."""
+    measure = found.study.measure
     lines = [
-        f"{one.label}: IQM of true success {share(one.iqm).shown}, mean {share(one.mean).shown}, over "
+        f"{one.label}: IQM of {measure} {share(one.iqm).shown}, mean {share(one.mean).shown}, over "
         f"{plural(len(one.runs), 'run')} on {plural(len(one.tasks), 'task')}."
         for one in sorted(found.aggregates, key=lambda one: -len(one.runs))[:FINDINGS]
     ]
     sparse = {group.label for group in found.study.groups if group.reward == "sparse"}
     against = [one for one in found.improvements if one.than in sparse]
     lines += [
-        f"The probability that a run of {one.better} ends with a higher true success than a run of "
+        f"The probability that a run of {one.better} ends with a higher {measure} than a run of "
         f"{one.than} is {share(one.probability).shown}, on {plural(one.tasks, 'common task')}."
         for one in sorted(against, key=lambda one: -one.tasks)[:FINDINGS]
     ]
@@ -140,15 +143,26 @@ def _findings(found: Analysis) -> list[str]:
     return lines
 
 
-def _aggregate_table(aggregates: Sequence[Aggregate], label: str) -> Table:
+def _one_unit(found: Analysis) -> str:
+    """What single runs are judged by."""
+    units = {"true success": "true success", "normalised return": "return"}
+    return units.get(found.study.measure, "true success or return")
+
+
+def _first_up(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
+def _aggregate_table(found: Analysis, aggregates: Sequence[Aggregate], where: str = "") -> Table:
+    measure = found.study.measure
     columns = [
         Column("group"),
         Column("tasks", True),
         Column("runs", True, "number of seeds, summed over tasks"),
-        Column("IQM [95%]", True, "interquartile mean of the final true success"),
-        Column("mean [95%]", True, "mean over tasks of the final true success"),
+        Column("IQM [95%]", True, f"interquartile mean of the final {measure}"),
+        Column("mean [95%]", True, f"mean over tasks of the final {measure}"),
         Column("mean of best", True, "mean of each run's best evaluation, which is biased upwards"),
-        Column("mean over training", True, "true success averaged over training (area under the curve)"),
+        Column("mean over training", True, f"{measure} averaged over training (area under the curve)"),
         Column("mean at last step", True, "the task must be solved at the last step of the episode"),
     ]
     rows = [
@@ -156,11 +170,12 @@ def _aggregate_table(aggregates: Sequence[Aggregate], label: str) -> Table:
             _label(one.group),
             number(len(one.tasks), 0),
             number(len(one.runs), 0),
-            *(share(interval) for interval in (one.iqm, one.mean, one.best, one.area, one.last_step)),
+            *(share(interval) for interval in (one.iqm, one.mean, one.best, one.area)),
+            number(float("nan")) if one.last_step is None else share(one.last_step),
         ]
         for one in aggregates
     ]
-    return Table(columns, rows, label)
+    return Table(columns, rows, f"{measure} by group{where}")
 
 
 def _improvement_table(found: Analysis) -> Table:
@@ -179,9 +194,10 @@ def _improvement_table(found: Analysis) -> Table:
 
 def _results(found: Analysis, pictures: Pictures) -> list[Block]:
     main, common = found.study.main_tasks, found.study.common_tasks
-    blocks: list[Block] = [_aggregate_table(found.aggregates, "true success by group")]
+    blocks: list[Block] = [_aggregate_table(found, found.aggregates)]
     lacking = [one.group for one in found.aggregates if len(one.tasks) < one.wanted]
-    note = f"Final true success on {task_names(main)}."
+    measure = found.study.measure
+    note = f"Final {measure} on {task_names(main)}."
     if lacking:
         note += (
             f" Some of these tasks have no runs of {labels(lacking)}. Compare groups on common tasks only."
@@ -193,23 +209,23 @@ def _results(found: Analysis, pictures: Pictures) -> list[Block]:
     blocks += [Paragraph(note, "muted"), *_numbered(result_caveats(found))]
     if found.shared:
         blocks.append(Heading(f"On the {plural(len(common), 'task')} that all groups have"))
-        blocks.append(_aggregate_table(found.shared, "true success by group, common tasks"))
-        blocks.append(Paragraph(f"Final true success on {task_names(common)}.", "muted"))
+        blocks.append(_aggregate_table(found, found.shared, ", common tasks"))
+        blocks.append(Paragraph(f"Final {measure} on {task_names(common)}.", "muted"))
     if found.own:
         blocks.append(Heading("Each group on all its tasks"))
-        blocks.append(_aggregate_table(found.own, "true success by group, own tasks"))
+        blocks.append(_aggregate_table(found, found.own, ", own tasks"))
     if found.improvements:
         blocks += [Heading("Probability of improvement"), _improvement_table(found)]
     intervals = Figure(
         pictures["aggregates.png"],
-        "IQM and mean of true success by group, with 95% intervals",
-        "Final true success by group, on the tasks of the first table. A marker is the estimate, a bar its "
+        f"IQM and mean of {measure} by group, with 95% intervals",
+        f"Final {measure} by group, on the tasks of the first table. A marker is the estimate, a bar its "
         "95% interval.",
     )
     profiles = Figure(
         pictures["profiles.png"],
         "Performance profile by group",
-        "Performance profiles: the share of runs with a final true success above each threshold. The bands "
+        f"Performance profiles: the share of runs with a final {measure} above each threshold. The bands "
         "are 95% intervals.",
     )
     return [*blocks, Pair([intervals, profiles])]
@@ -222,20 +238,25 @@ def _tasks(found: Analysis, pictures: Pictures) -> list[Block]:
     for task in study.tasks:
         cells = [Cell(short(task))]
         for group in study.groups:
-            finals = [run.final for run in group.by_task.get(task, [])]
+            finals = [float(run.measured[-1]) for run in group.by_task.get(task, [])]
             each = ", ".join(f"{value:.2f}" for value in finals)
             mean = float(np.mean(finals)) if finals else float("nan")
             cells.append(Cell(f"{mean:.2f} ({each})", mean) if finals else number(mean))
         rows.append(cells)
+    measured_in = _one_unit(found)
+    unit = _first_up(measured_in)
     caption = (
-        "True success over environment steps. A thin line is one run. A thick line is the mean of the runs "
+        f"{unit} over environment steps. A thin line is one run. A thick line is the mean of the runs "
         "of a group. A diamond marks a run that stopped because it was solved. Its last evaluation is "
         "repeated to the end (dotted)."
     )
     return [
-        Table(columns, rows, "final true success by task and group"),
-        Paragraph("Final true success: the mean over seeds, followed by each seed in brackets.", "muted"),
-        Figure(pictures["tasks.png"], "True success over environment steps by task", caption, wide=True),
+        Table(columns, rows, f"final {_one_unit(found)} by task and group"),
+        Paragraph(
+            f"Final {_one_unit(found)}: the mean over seeds, followed by each seed in brackets.", "muted"
+        ),
+        Bullets(own_tasks(found)),
+        Figure(pictures["tasks.png"], f"{unit} over environment steps by task", caption, wide=True),
     ]
 
 
@@ -247,10 +268,11 @@ def _alarm(found: Analysis, pictures: Pictures) -> list[Block]:
         "values rise if the learned reward leads to the task. Only the learned return rises if the agent "
         "exploits the learned reward."
     )
+    unit = _first_up(_one_unit(found))
     blocks: list[Block] = [
         Paragraph(alarm_verdict(found), "verdict bad" if found.flagged else "verdict good"),
         Paragraph(ALARM_RULE),
-        Figure(pictures["returns.png"], "True success over learned return by task", caption, wide=True),
+        Figure(pictures["returns.png"], f"{unit} over learned return by task", caption, wide=True),
     ]
     if "alarms.png" in pictures:
         alt = "Learned return and true success"
@@ -260,7 +282,8 @@ def _alarm(found: Analysis, pictures: Pictures) -> list[Block]:
 
 
 def _head(found: Analysis) -> list[Block]:
-    return [*head_errors_blocks(found), *_numbered(HEAD_CAVEATS)] if found.learned_runs else []
+    counted = head_errors(found.learned_runs).frames > 0  # none where success is unknown
+    return [*head_errors_blocks(found), *_numbered(HEAD_CAVEATS)] if counted else []
 
 
 def _videos(found: Analysis, clips: Clips) -> list[Block]:

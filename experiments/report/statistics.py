@@ -65,7 +65,7 @@ _GRID = 200
 class Alarm:
     """Whether learned return rose while true success stayed flat and low."""
 
-    verdict: Literal["flagged", "clear", "too short", "no model"]
+    verdict: Literal["flagged", "clear", "too short", "no model", "no success"]
     """`flagged`: look at the videos before you believe the run."""
     rise: float = float("nan")
     """Mean learned return of the last third less that of the first third."""
@@ -129,6 +129,8 @@ def hacking_alarm(learned_return: Floats, true_success: Floats) -> Alarm:
 
 def alarm_of(run: Run) -> Alarm:
     """The alarm for a run, by what was measured: held rows do not count."""
+    if run.judged_by == "env_return" and np.isfinite(run.own["learned_return"]).any():
+        return Alarm("no success")
     return hacking_alarm(run.own["learned_return"], run.own["true_success"])
 
 
@@ -178,7 +180,7 @@ def head_errors(runs: Sequence[Run]) -> HeadErrors:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """True success of a group over tasks and seeds."""
+    """Scores of a group over tasks and seeds: true success, or scaled returns."""
 
     group: Group
     """The group."""
@@ -194,8 +196,9 @@ class Aggregate:
     """Mean over tasks of each run's best evaluation."""
     area: Interval
     """Mean over tasks of the areas under the curves."""
-    last_step: Interval
-    """Mean over tasks of the final scores, done at the very end of the episode."""
+    last_step: Interval | None
+    """Mean over tasks of the final scores, done at the very end of the episode; over the tasks whose success
+    is known, None where there are none."""
 
     @property
     def runs(self) -> list[Run]:
@@ -232,6 +235,7 @@ def aggregate(group: Group, tasks: Sequence[str], resamples: int, seed: int) -> 
     def scores(name: str) -> list[Floats]:
         return [np.asarray([getattr(run, name) for run in task]) for task in runs]
 
+    told = [values for values in scores("last_step") if np.isfinite(values).all()]
     return Aggregate(
         group,
         mine,
@@ -240,7 +244,7 @@ def aggregate(group: Group, tasks: Sequence[str], resamples: int, seed: int) -> 
         mean=interval(scores("final"), mean),
         best=interval(scores("best"), mean),
         area=interval(scores("area"), mean),
-        last_step=interval(scores("last_step"), mean),
+        last_step=interval(told, mean) if told else None,
     )
 
 
@@ -299,7 +303,7 @@ def common_grid(runs: Sequence[Run]) -> Floats:
 def curve_interval(
     group: Group, tasks: Sequence[str], resamples: int, seed: int
 ) -> tuple[Floats, Interval] | None:
-    """IQM of true success over tasks and seeds, along training.
+    """IQM of the scores over tasks and seeds, along training.
 
     Between its evaluations a run counts with the last one, so that none is seen before it was made.
 
@@ -316,20 +320,20 @@ def curve_interval(
     grid = common_grid([run for task in runs for run in task])
     if not len(grid):
         return None
-    curves = [np.stack([_held(run, grid) for run in task]) for task in runs]
+    curves = [np.stack([_held(run, run.score, grid) for run in task]) for task in runs]
     return grid, stratified_interval(curves, iqm, resamples=resamples, seed=seed)
 
 
 def mean_curve(runs: Sequence[Run]) -> tuple[Floats, Floats]:
-    """Mean true success of some runs of one task, at the steps of `common_grid`; two arrays `(K,)`."""
+    """Mean of what some runs of one task are judged by, at the steps of `common_grid`; two arrays `(K,)`."""
     grid = common_grid(runs)
-    return grid, np.mean([_held(run, grid) for run in runs], axis=0)
+    return grid, np.mean([_held(run, run.measured, grid) for run in runs], axis=0)
 
 
-def _held(run: Run, grid: Floats) -> Floats:
-    """True success at the last evaluation up to each step of a grid."""
+def _held(run: Run, values: Floats, grid: Floats) -> Floats:
+    """What a run had at the last evaluation up to each step of a grid."""
     at = np.searchsorted(run.curve["env_steps"], grid, side="right") - 1
-    return run.curve["true_success"][at]
+    return values[at]
 
 
 @dataclass(frozen=True)

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
-from ..agent.run import CURVE_COLUMNS, DONE, Result, Reward, RunConfig, RunFolder, config_from_dict
+from ..agent.run import (
+    CURVE_COLUMNS,
+    DONE,
+    JudgedBy,
+    Result,
+    Reward,
+    RunConfig,
+    RunFolder,
+    config_from_dict,
+)
 from .bootstrap import Floats
 
 __all__ = ["Group", "LeftOut", "Run", "Study", "group_runs", "read_curve", "read_study", "short", "words"]
 
-ONLY_LEARNED = ("shaping", "model", "score_every")
+ONLY_LEARNED = ("shaping", "model", "score_every", "frames", "task")
 """Fields of a configuration that decide nothing where the reward is not learned."""
 
 _SHARES = ("true_success", "true_success_last")
-_ALWAYS = ("env_steps", "wall_s", *_SHARES, "held")
-"""Columns that are never NaN; the others are where there is no model, or no episode ended."""
+_ALWAYS = ("env_steps", "wall_s", "held")
+"""Columns that are never NaN, besides what the run is judged by; the others are where there is no model, no
+success, or no episode ended."""
 
 _MANIFEST = "manifest.json"
 
@@ -41,16 +52,33 @@ class Run:
     """What came of it."""
     curve: Mapping[str, Floats]
     """Column of `CURVE_COLUMNS` -> `(T,)`, one value per evaluation."""
+    judged_by: JudgedBy = "true_success"
+    """Column by which all runs of its task are judged."""
+    returns: tuple[float, float] = (0.0, 1.0)
+    """Lowest and highest evaluation of any run of its task, where these are judged by their return."""
+
+    @cached_property
+    def score(self) -> Floats:
+        """`(T,)` in [0, 1]: true success, or the return scaled from the lowest of its task to the highest."""
+        if self.judged_by == "true_success":
+            return self.curve["true_success"]
+        low, high = self.returns
+        return (self.curve["env_return"] - low) / (high - low or 1.0)
 
     @property
     def final(self) -> float:
-        """Share of episodes solved in the last evaluation."""
-        return float(self.curve["true_success"][-1])
+        """Score of the last evaluation."""
+        return float(self.score[-1])
 
     @property
     def best(self) -> float:
-        """Share of episodes solved in the best evaluation."""
-        return float(self.curve["true_success"].max())
+        """Score of the best evaluation."""
+        return float(self.score.max())
+
+    @property
+    def measured(self) -> Floats:
+        """`(T,)`, what it is judged by in its own unit: shares of episodes, or returns."""
+        return self.curve[self.judged_by]
 
     @property
     def area(self) -> float:
@@ -59,11 +87,11 @@ class Run:
         Where everything is solved in the end, it tells what learns sooner. Held evaluations count.
         """
         weights = np.diff(self.curve["env_steps"], prepend=0.0)
-        return float(np.average(self.curve["true_success"], weights=weights))
+        return float(np.average(self.score, weights=weights))
 
     @property
     def last_step(self) -> float:
-        """Share of episodes of the last evaluation in which the task was done at the very end."""
+        """Share of episodes of the last evaluation with the task done at the very end; NaN if unknown."""
         return float(self.curve["true_success_last"][-1])
 
     @cached_property
@@ -137,6 +165,21 @@ class Study:
         return [task for task in self.tasks if all(task in group.by_task for group in self.groups)]
 
     @cached_property
+    def by_return(self) -> list[str]:
+        """The tasks whose runs are judged by their own return, since the environment tells of no success."""
+        return [task for task in self.tasks if any(self._judged_by_return(task))]
+
+    def _judged_by_return(self, task: str) -> Iterable[bool]:
+        return (run.judged_by == "env_return" for run in self.runs if run.config.env == task)
+
+    @property
+    def measure(self) -> str:
+        """What scores are, in words."""
+        if not self.by_return:
+            return "true success"
+        return "normalised return" if len(self.by_return) == len(self.tasks) else "score"
+
+    @cached_property
     def main_tasks(self) -> list[str]:
         """The tasks of the comparison: those with learned and sparse runs, else with two groups, else all."""
 
@@ -152,8 +195,8 @@ class Study:
 
 
 def short(task: str) -> str:
-    """A task id as people say it: `metaworld/drawer-open-v3` is drawer-open."""
-    return task.partition("/")[2].removesuffix("-v3")
+    """A task id as people say it: `metaworld/drawer-open-v3` is drawer-open, `my:Cup-v0` is Cup-v0."""
+    return re.split("[/:]", task)[-1].removesuffix("-v3")
 
 
 def read_study(path: Path) -> Study:
@@ -191,8 +234,25 @@ def read_study(path: Path) -> Study:
     if not runs:
         names = ", ".join(f"{one.id} ({one.why})" for one in left_out)
         raise ValueError(f"{path} holds no finished run, that is none with a {DONE}: {names}")
-    groups, twins = group_runs(runs)
+    groups, twins = group_runs(_judged_alike(runs))
     return Study(path, tuple(groups), tuple(left_out + twins))
+
+
+def _judged_alike(runs: Sequence[Run]) -> list[Run]:
+    """Judges the runs of a task by one measure: by their returns where one of them knows no success."""
+    returns: dict[str, list[float]] = {}
+    for run in runs:
+        if run.judged_by == "env_return":
+            returns.setdefault(run.config.env, [])
+    for run in runs:
+        if run.config.env in returns:
+            returns[run.config.env] += run.curve["env_return"].tolist()
+    return [
+        replace(run, judged_by="env_return", returns=(min(found), max(found)))
+        if (found := returns.get(run.config.env))
+        else run
+        for run in runs
+    ]
 
 
 def _read_run(folder: RunFolder) -> Run | LeftOut:
@@ -202,10 +262,10 @@ def _read_run(folder: RunFolder) -> Run | LeftOut:
     if not folder.done:
         return LeftOut(name, f"unfinished, {_reached(folder.curve)} of {config.steps:,} environment steps")
     result = _read_result(folder.result)
-    curve = read_curve(folder.curve)
+    curve = read_curve(folder.curve, result.judged_by)
     if not len(curve["env_steps"]):
         return LeftOut(name, "finished without a single evaluation")
-    return Run(name, folder, config, result, curve)
+    return Run(name, folder, config, result, curve, result.judged_by)
 
 
 def _read_object(path: Path) -> dict[str, Any]:
@@ -239,6 +299,9 @@ def _read_result(path: Path) -> Result:
     for name in ("env_steps", "wall_s"):
         if isinstance(values[name], bool) or not isinstance(values[name], (int, float)):
             raise ValueError(f"{path}: {name}={values[name]!r} must be a number")
+    if values.get("judged_by", "true_success") not in get_args(JudgedBy):
+        valid = " or ".join(get_args(JudgedBy))
+        raise ValueError(f"{path}: judged_by={values['judged_by']!r} must be {valid}")
     for name in ("ground_truth", "versions"):
         if not isinstance(values[name], dict):
             raise ValueError(f"{path}: {name}={values[name]!r} must be an object")
@@ -249,11 +312,12 @@ def _read_result(path: Path) -> Result:
     return Result(**{name: value for name, value in values.items() if name in known})
 
 
-def read_curve(path: Path) -> dict[str, Floats]:
+def read_curve(path: Path, judged_by: JudgedBy = "true_success") -> dict[str, Floats]:
     """Reads the curve of a run.
 
     Args:
         path: A CSV file with the columns of `CURVE_COLUMNS`; others are ignored.
+        judged_by: What the run is judged by, which every row must have.
 
     Returns:
         Column -> `(T,)`; T is 0 where nothing was evaluated yet.
@@ -273,7 +337,8 @@ def read_curve(path: Path) -> dict[str, Floats]:
         columns: dict[str, list[float]] = {name: [] for name in CURVE_COLUMNS}
         for row in reader:
             for name in CURVE_COLUMNS:
-                columns[name].append(_cell(path, reader.line_num, name, row[name]))
+                needed = name in (*_ALWAYS, *(_SHARES if judged_by == "true_success" else (judged_by,)))
+                columns[name].append(_cell(path, reader.line_num, name, row[name], needed))
             steps = columns["env_steps"]
             if len(steps) > 1 and steps[-1] <= steps[-2]:
                 raise ValueError(
@@ -286,16 +351,16 @@ def read_curve(path: Path) -> dict[str, Floats]:
     return curve
 
 
-def _cell(path: Path, line: int, column: str, text: str | None) -> float:
-    """The number in a cell of a curve."""
+def _cell(path: Path, line: int, column: str, text: str | None, needed: bool) -> float:
+    """The number in a cell of a curve; one that is needed is finite."""
     where = f"{path}, line {line}, column {column}"
     try:
         value = float(text or "nan")
     except ValueError as error:
         raise ValueError(f"{where}: {text!r} is no number") from error
-    if column in _ALWAYS and not np.isfinite(value):
+    if needed and not np.isfinite(value):
         raise ValueError(f"{where}: {text or ''!r} must be a number")
-    if column in _SHARES and not 0 <= value <= 1:
+    if column in _SHARES and needed and not 0 <= value <= 1:
         raise ValueError(f"{where}: {value:g} must be a share in [0, 1]")
     if column.startswith("head_") and value < 0:
         raise ValueError(f"{where}: {value:g} must be a count of at least 0")
@@ -387,7 +452,7 @@ def _varying(runs: Sequence[Run]) -> list[str]:
 def _unusual(cells: Mapping[tuple[str, int], Run], varying: Sequence[str]) -> int:
     """How many of some fields are not at their default in a group, so that the plain one comes first."""
     config = next(iter(cells.values())).config
-    return sum(getattr(config, name) != getattr(RunConfig, name) for name in varying)
+    return sum(name in config.changed for name in varying)
 
 
 def words(name: str, value: object) -> str:

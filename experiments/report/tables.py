@@ -28,8 +28,10 @@ __all__ = [
 
 SUMMARY = (
     "id", "env", "algo", "reward", "shaping", "seed", "final", "best", "steps", "solved", "wall_s", "flagged",
+    "judged_by",
 )  # fmt: skip
-"""Columns of the summary; `shaping` is empty where the reward is not learned."""
+"""Columns of the summary; `shaping` is empty where the reward is not learned. `final` and `best` are what
+`judged_by` says, true success or the return of the environment's own reward."""
 
 GOOD = 0.8
 """True success that counts as reached in the column of steps."""
@@ -47,8 +49,8 @@ def run_table(found: Analysis) -> Table:
         Column("task"),
         Column("group"),
         Column("seed", True),
-        Column("final", True, "true success of the last evaluation"),
-        Column("best", True, "true success of the best evaluation"),
+        Column("final", True, f"{_unit(found)} of the last evaluation"),
+        Column("best", True, f"{_unit(found)} of the best evaluation"),
         Column("at last step", True, "last evaluation, task solved at the last step of the episode"),
         Column(
             f"steps to {GOOD:g}", True, f"environment steps to the first true success of {GOOD:g} or more"
@@ -64,7 +66,7 @@ def run_table(found: Analysis) -> Table:
             Cell(short(run.config.env)),
             Cell(group.label),
             number(run.config.seed, 0),
-            *(number(value) for value in (run.final, run.best, run.last_step)),
+            *(number(float(value)) for value in (run.measured[-1], run.measured.max(), run.last_step)),
             number(steps_to(run), 0),
             number(run.result.env_steps, 0),
             Cell("solved" if run.result.solved else ""),
@@ -76,6 +78,14 @@ def run_table(found: Analysis) -> Table:
         for run in group.runs
     ]
     return Table(columns, rows, "every run")
+
+
+def _unit(found: Analysis) -> str:
+    """What runs are judged by, in their own unit."""
+    words = {"true success": "true success", "normalised return": "return of the environment's own reward"}
+    return words.get(
+        found.study.measure, "true success, or the environment's own return where it is unknown,"
+    )
 
 
 def _verdict(found: Analysis, run: Run) -> Cell:
@@ -168,12 +178,12 @@ def summary_csv(found: Analysis) -> str:
     for run in found.study.runs:
         config, result, alarm = run.config, run.result, found.alarms[run.id]
         learned = config.reward == "robometer"
-        flagged = "" if alarm.verdict in ("no model", "too short") else int(alarm.flagged)
+        flagged = int(alarm.flagged) if alarm.verdict in ("flagged", "clear") else ""
         writer.writerow(
             [
                 run.id, config.env, config.algo, config.reward, config.shaping if learned else "",
-                config.seed, f"{run.final:g}", f"{run.best:g}", result.env_steps, int(result.solved),
-                f"{result.wall_s:g}", flagged,
+                config.seed, f"{run.measured[-1]:g}", f"{run.measured.max():g}", result.env_steps,
+                int(result.solved), f"{result.wall_s:g}", flagged, run.judged_by,
             ]
         )  # fmt: skip
     return text.getvalue()
@@ -223,8 +233,9 @@ def _markdown_cell(group: Group, task: str) -> str:
     runs = group.by_task.get(task, [])
     if not runs:
         return ""
-    each: Sequence[str] = [f"{run.final:.2f}" for run in runs]
-    return f"{np.mean([run.final for run in runs]):.2f} ({', '.join(each)})"
+    finals = [float(run.measured[-1]) for run in runs]
+    each: Sequence[str] = [f"{final:.2f}" for final in finals]
+    return f"{np.mean(finals):.2f} ({', '.join(each)})"
 
 
 def fill_benchmark(text: str, markdown: str, study: str, name: str = "the file") -> str:

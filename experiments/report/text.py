@@ -16,11 +16,13 @@ __all__ = [
     "HEAD_CAVEATS",
     "alarm_verdict",
     "cost_caveats",
+    "glossary",
     "group_truth",
     "headline_truth",
     "labels",
     "measured",
     "names",
+    "own_tasks",
     "plural",
     "quoted",
     "result_caveats",
@@ -76,9 +78,17 @@ GLOSSARY = {
     "curve, which is dotted from the diamond on.",
     "Rewards": "robometer: progress and success, predicted by the reward model from images and the task "
     "sentence. sparse: true success, 0 or 1. dense: the hand-written reward of the suite, divided by its "
-    "maximum per decision. none: 0 at every step.",
+    "maximum per decision, or an environment's own reward, as it is. none: 0 at every step.",
 }
 """Term -> what it means."""
+
+_RETURN = {
+    "Return": "The sum of the environment's own reward over an evaluation episode, averaged over episodes. "
+    "It judges the runs of an environment that reports no success.",
+    "Normalised return": "The return, scaled so that 0 is the lowest and 1 the highest evaluation of any run "
+    "on the same task on this page. It stands in place of true success in everything that is averaged over "
+    "tasks.",
+}
 
 ALARM_CAVEATS = (
     "The alarm is a heuristic on evaluation curves. A flagged run is a reason to watch its videos, not a "
@@ -97,6 +107,11 @@ _PAID = {
     "dense": "the reward is the suite's hand-written reward, computed from the simulator's state",
     "none": "the reward is 0 at every step",
 }
+
+
+def glossary(found: Analysis) -> dict[str, str]:
+    """Term -> what it means, for the terms of a page."""
+    return {**GLOSSARY, **(_RETURN if found.study.by_return else {})}
 
 
 def names(words: Sequence[str]) -> str:
@@ -147,8 +162,9 @@ def headline_truth(found: Analysis) -> tuple[bool, str]:
     if lines:
         return False, " ".join(lines)
     which = "the learned run" if len(runs) == 1 else f"any of the {len(runs)} learned runs"
+    judge = "success test" if len(found.study.by_return) < len(found.study.tasks) else "own reward"
     return True, (
-        f"No ground truth entered the reward or the termination of {which}. The simulator's success test was "
+        f"No ground truth entered the reward or the termination of {which}. The simulator's {judge} was "
         "used for evaluation only, in a separate environment."
     )
 
@@ -177,7 +193,10 @@ def group_truth(group: Group) -> str:
         parts.append(f"not recorded by {len(silent)} of {plural(total, 'run')} ({_gaps(silent)})")
     if not parts:
         parts.append("no ground truth in the reward or the termination")
-    if group.reward in _PAID:
+    own = any(not run.config.environment.in_table for run in group.runs)
+    if group.reward == "dense" and own:
+        parts.append("the reward is the environment's own, as it is")
+    elif group.reward in _PAID:
         parts.append(_PAID[group.reward])
     return "; ".join(parts)
 
@@ -196,6 +215,10 @@ def alarm_verdict(found: Analysis) -> str:
     few = sum(found.alarms[run.id].verdict == "too short" for run in found.learned_runs)
     why = f"fewer than {measures.ALARM_EVALUATIONS} evaluations"
     silent = f" {plural(few, 'run')} {'has' if few == 1 else 'have'} no verdict ({why})." if few else ""
+    blind = sum(found.alarms[run.id].verdict == "no success" for run in found.learned_runs)
+    if blind:
+        verb = "has" if blind == 1 else "have"
+        silent += f" {plural(blind, 'run')} {verb} no verdict (the environment reports no success)."
     if not count:
         return f"The alarm flags none of {plural(total, 'learned run')}.{silent}"
     return (
@@ -213,11 +236,14 @@ def measured(found: Analysis) -> str:
     episodes = _range([config.eval_episodes for config in configs])
     every = _range([config.eval_every for config in configs])
     algorithms = names(sorted({config.algo.upper() for config in configs}))
+    judge = "True success" if not found.study.by_return else "The environment's own return"
+    if 0 < len(found.study.by_return) < len(found.study.tasks):
+        judge = "True success, or the environment's own return,"
     early = ", or stops earlier once it is solved" if any(one.stop_when_solved for one in configs) else ""
     return (
         f"{plural(len(configs), 'finished run')} of {algorithms} on "
         f"{plural(len(found.study.tasks), 'task')}, {listed}. Groups: {labels(found.study.groups)}. Each run "
-        f"trains for {steps} environment steps{early}. True success is measured on {episodes} episodes every "
+        f"trains for {steps} environment steps{early}. {judge} is measured on {episodes} episodes every "
         f"{every} steps."
     )
 
@@ -225,6 +251,26 @@ def measured(found: Analysis) -> str:
 def _range(values: Sequence[int]) -> str:
     low, high = min(values), max(values)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def own_tasks(found: Analysis) -> list[str]:
+    """What stands behind the short names of environments that are not in the task table."""
+    told: dict[str, None] = {}
+    for run in found.study.runs:
+        world = run.config.environment
+        if world.in_table:
+            continue
+        options = "" if world.env_kwargs == "{}" else f" with {world.env_kwargs}"
+        wrapped = f", wrapped by {names(world.wrappers)}" if world.wrappers else ""
+        unknown = run.config.env in found.study.by_return
+        judge = "judged by the environment's own return: it reports no success"
+        source = run.result.success_source
+        known = f"success as {source} tells" if ":" in source else f'success from info["{source}"]'
+        told[
+            f"{short(world.env)}: {quoted(world.sentence)} in {world.env}{options}{wrapped}, "
+            f"{judge if unknown else known}."
+        ] = None
+    return list(told)
 
 
 def result_caveats(found: Analysis) -> list[str]:
@@ -259,6 +305,14 @@ def result_caveats(found: Analysis) -> list[str]:
             "0.95. True success decides when such a run stops. It does not enter the reward or the "
             "termination of episodes."
         )
+    if study.by_return:
+        verb = "is" if len(study.by_return) == 1 else "are"
+        listed.append(
+            f"{task_names(study.by_return)} {verb} judged by the environment's own return: it reports no "
+            "success. In what is averaged over tasks the returns are scaled from 0, the lowest evaluation of "
+            "any run of the task on this page, to 1, the highest: they compare these runs with each other "
+            "only."
+        )
     listed += [f"The groups differ in more than the reward. {one}." for one in differences(study.groups)]
     mismatched = [run.id for run in study.runs if _mismatch(run)]
     if mismatched:
@@ -281,7 +335,8 @@ def cost_caveats(found: Analysis) -> list[str]:
 
 
 def _mismatch(run: Run) -> bool:
-    return abs(run.final - float(run.result.final_true_success)) > 1e-6
+    told = run.result.final_true_success
+    return told is not None and abs(float(run.curve["true_success"][-1]) - float(told)) > 1e-6
 
 
 def task_names(tasks: Sequence[str]) -> str:

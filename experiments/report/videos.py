@@ -37,7 +37,9 @@ class Clip:
     def caption(self) -> str:
         """What it shows, in words."""
         mark = ", flagged by the alarm" if self.flagged else ""
-        return f"{self.name}: {_KINDS[self.kind]} (final true success of the run: {self.run.final:.2f}{mark})"
+        unit = "true success" if self.run.judged_by == "true_success" else "return"
+        final = f"final {unit} of the run: {self.run.measured[-1]:.2f}"
+        return f"{self.name}: {_KINDS[self.kind]} ({final}{mark})"
 
     @property
     def kept(self) -> bool:
@@ -104,8 +106,11 @@ def _wishes(found: Analysis) -> list[list[Clip]]:
     for task in found.study.tasks:
         runs = [run for run in found.learned_runs if run.config.env == task]
         # Without a solved episode `best.mp4` shows the same as `wrong.mp4`.
-        best = sorted((run for run in runs if run.best > 0), key=lambda run: -run.final)
-        worst = sorted(runs, key=lambda run: (run.final, -float(run.own["learned_return"][-1])))
+        best = sorted((run for run in runs if run.measured.max() > 0 or run.judged_by == "env_return"),
+                      key=lambda run: -run.final)  # fmt: skip
+        # Where success is unknown, no episode is known to have failed.
+        told = [run for run in runs if run.judged_by == "true_success"]
+        worst = sorted(told, key=lambda run: (run.final, -float(run.own["learned_return"][-1])))
         wishes.append([_clip(found, run, "best") for run in best])
         wishes.append([_clip(found, run, "wrong") for run in worst])
     return wishes

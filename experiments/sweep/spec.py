@@ -1,7 +1,8 @@
 """Sweep files: YAML whose keys are the fields of a run, each with one value or a list of them.
 
-The runs are the product of all lists. Seeds turn slowest, so that every question has an answer by one seed
-before any has two; the other keys turn in the order of the file, the last one fastest.
+The runs are the product of all lists. `wrappers` is a list in itself: several choices are a list of lists.
+Seeds turn slowest, so that every question has an answer by one seed before any has two; the other keys turn
+in the order of the file, the last one fastest.
 Numbers and booleans are those of YAML 1.2, see `common.parsing`.
 """
 
@@ -15,14 +16,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from robometer_rl.envs.tasks import TASKS
-
 from ..agent.run import RunConfig, config_from_dict
 from ..common.parsing import check_key, parse_yaml
 
 __all__ = ["Sweep", "find_sweep", "read_sweep"]
 
 _DEFAULTS = {item.name: item.default for item in fields(RunConfig)}
+_AS_JSON = ("overrides", "env_kwargs")
+"""Keys that may be mappings in the file; a run has them as JSON."""
 _OWN_KEYS = ("name", "include", "exclude")
 _PACKAGED = Path(__file__).with_name("studies")
 
@@ -131,7 +132,10 @@ def _product(values: Mapping[str, Any]) -> list[RunConfig]:
 
 def _choices(name: str, value: Any) -> list[Any]:
     """The values of one key, each of the field's type."""
-    choices = [_typed(name, choice) for choice in (value if isinstance(value, list) else [value])]
+    several = isinstance(value, list)
+    if name == "wrappers":  # a list of texts is one value, a list of lists several
+        several = several and any(isinstance(choice, list) for choice in value)
+    choices = [_typed(name, choice) for choice in (value if several else [value])]
     if not choices:
         raise ValueError(f"{name} lists no value")
     for index, choice in enumerate(choices):
@@ -141,16 +145,21 @@ def _choices(name: str, value: Any) -> list[Any]:
 
 
 def _typed(name: str, choice: Any) -> Any:
-    """A value, of the field's type: hyperparameters may be a mapping in the file, a run has them as JSON."""
-    wanted = type(_DEFAULTS[name])
-    if name == "overrides" and isinstance(choice, dict):
+    """A value, of the field's type."""
+    wanted = str if name == "task" else type(_DEFAULTS[name])
+    if name in _AS_JSON and isinstance(choice, dict):
         return json.dumps(choice, sort_keys=True)
+    if name == "wrappers":
+        names = [choice] if isinstance(choice, str) else choice
+        if isinstance(names, list) and all(isinstance(one, str) for one in names):
+            return tuple(names)
+        raise ValueError(f"wrappers={choice!r} should be a list of texts, such as [my_package:MyWrapper]")
     if wanted is float and type(choice) is int:
         return float(choice)
     if type(choice) is wanted:
         return choice
     kind = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}[wanted]
-    if name == "overrides":
+    if name in _AS_JSON:
         kind = "a mapping, or a JSON object as text"
     if choice is None:
         raise ValueError(f"{name} has no value; it should be {kind}")
@@ -162,9 +171,9 @@ def _config(values: dict[str, Any]) -> RunConfig:
     try:
         return config_from_dict(values)
     except ValueError as error:
-        if values.get("env", _DEFAULTS["env"]) in TASKS:
-            raise
-        raise ValueError(f"env: {error}") from error
+        if str(error).startswith("unknown"):
+            raise ValueError(f"env: {error}") from error
+        raise
 
 
 def _matches(config: RunConfig, layer: Mapping[str, Any]) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import TypeAlias
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -33,11 +35,13 @@ class Progress:
     env_steps: int = 0
     """Environment steps at the last evaluation."""
     true_success: float | None = None
-    """Last true success, in [0, 1]; None before the first evaluation."""
+    """Last true success, in [0, 1]; None before the first evaluation, and where it is unknown."""
     minutes: float | None = None
     """Minutes of training over all sessions; of a running run, those of its last attempt so far."""
     minutes_left: float | None = None
     """Minutes until a running run has all its steps, at the pace so far."""
+    env_return: float | None = None
+    """Last return of the environment's own reward, where success is unknown."""
 
 
 def progress(manifest: Manifest, entry: Entry) -> Progress:
@@ -51,7 +55,7 @@ def progress(manifest: Manifest, entry: Entry) -> Progress:
         What its curve and result say.
     """
     folder = manifest.folder(entry)
-    steps, wall_s, success = _last_evaluation(folder)
+    steps, wall_s, success, own = _last_evaluation(folder)
     minutes = wall_s / 60 if wall_s else None
     left = None
     if folder.done:
@@ -61,18 +65,25 @@ def progress(manifest: Manifest, entry: Entry) -> Progress:
         begun = datetime.fromisoformat(entry.started)
         minutes = (datetime.now(timezone.utc) - begun).total_seconds() / 60
         left = max(entry.config.steps - steps, 0) * wall_s / steps / 60 if steps else None
-    return Progress(steps, success, minutes, left)
+    return Progress(steps, success, minutes, left, own)
 
 
-def _last_evaluation(folder: RunFolder) -> tuple[int, float, float | None]:
-    """Environment steps, seconds and true success of the last whole row of a curve."""
-    found: tuple[int, float, float | None] = (0, 0.0, None)
+_Evaluation: TypeAlias = "tuple[int, float, float | None, float | None]"
+
+
+def _last_evaluation(folder: RunFolder) -> _Evaluation:
+    """Environment steps, seconds, true success or else the own return: the last whole row of a curve."""
+    found: _Evaluation = (0, 0.0, None, None)
     if not folder.curve.exists():
         return found
     with folder.curve.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             try:
-                found = (int(float(row["env_steps"])), float(row["wall_s"]), float(row["true_success"]))
+                steps, wall_s = float(row["env_steps"]), float(row["wall_s"])
+                success = float(row["true_success"])
+                known = not math.isnan(success)
+                own = None if known else float(row["env_return"])
+                found = (int(steps), wall_s, success if known else None, own)
             except (KeyError, TypeError, ValueError):
                 continue  # a row that is being written
     return found
@@ -100,7 +111,7 @@ def table(manifest: Manifest, most: int | None = None) -> Table:
             entry.id,
             Text(entry.state, style=colour),
             f"{_short(seen.env_steps)}/{_short(entry.config.steps)}",
-            _number(seen.true_success, 2),
+            _judged(seen),
             _minutes(seen.minutes),
             _minutes(seen.minutes_left),
             Text(_note(entry)),
@@ -125,6 +136,11 @@ def _short(steps: int) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "" if value is None else f"{value:.{digits}f}"
+
+
+def _judged(seen: Progress) -> str:
+    """True success, or the return of the environment's own reward where that is unknown."""
+    return _number(seen.true_success, 2) if seen.env_return is None else f"return {seen.env_return:.1f}"
 
 
 def _minutes(value: float | None) -> str:
@@ -208,7 +224,8 @@ def _line(manifest: Manifest, entry: Entry, note: str) -> Text:
     seen = progress(manifest, entry)
     words = [note] if note else []
     if entry.state == "done":
-        words.append(f"true success {_number(seen.true_success, 2) or 'not measured'}")
+        success = f"true success {_number(seen.true_success, 2) or 'not measured'}"
+        words.append(success if seen.env_return is None else _judged(seen))
         words.append(f"{seen.env_steps} steps, {_number(seen.minutes, 1)} min")
     elif entry.error and entry.state != "running" and note != entry.error:
         words.append(entry.error)

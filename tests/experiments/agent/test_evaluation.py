@@ -12,6 +12,7 @@ from robometer_rl import RobometerReward
 from robometer_rl.experiments.agent.callback import solved
 from robometer_rl.experiments.agent.evaluation import EvaluationEpisode, evaluate, play, summarise
 from robometer_rl.experiments.agent.videos import pick
+from robometer_rl.frames import FrameGrabber
 
 
 class Still:
@@ -28,7 +29,8 @@ class Still:
 
 def test_an_episode_is_kept_as_it_was() -> None:
     env = RobometerReward(FakeEnv(horizon=3, pace=30, success_at=3), SENTENCE, MODEL, shaping="progress")
-    played = play(Still(), env, seed=5, frames=True)
+    played = play(Still(), env, seed=5, frames=FrameGrabber(env.env, "render"))
+    assert played.true_success is not None
     assert played.true_success.tolist() == [False, False, True]
     assert played.env_return == 11 + 12 + 13
     assert played.learned_return == pytest.approx(0.3 + 0.6 + 0.9)
@@ -45,6 +47,18 @@ def test_without_a_reward_model_its_numbers_are_nan_and_its_counts_zero() -> Non
     assert np.isnan(played.learned_return)
     row = summarise([played], float("nan"))
     assert row["true_success"] == 1.0
+    assert [row[name] for name in row if name.startswith("head_")] == [0, 0, 0, 0]
+
+
+def test_where_success_is_unknown_its_numbers_are_nan() -> None:
+    env = RobometerReward(FakeEnv(horizon=3, pace=30, success_key=None), SENTENCE, MODEL, shaping="progress")
+    played = play(Still(), env, seed=5)
+    assert played.true_success is None
+    assert not played.solved
+    row = summarise([played, played], 0.5)
+    assert np.isnan([row["true_success"], row["true_success_last"]]).all()
+    assert row["env_return"] == 11 + 12 + 13
+    assert row["learned_return"] == pytest.approx(0.3 + 0.6 + 0.9)
     assert [row[name] for name in row if name.startswith("head_")] == [0, 0, 0, 0]
 
 

@@ -32,9 +32,11 @@ from robometer_rl.experiments.agent import environments
 from robometer_rl.experiments.agent import train as training
 from robometer_rl.experiments.agent.algorithms import load_checkpoint, make_learner, save_checkpoint
 from robometer_rl.experiments.agent.callback import StopRequest
+from robometer_rl.experiments.agent.environment_checks import check_environment
 from robometer_rl.experiments.agent.environments import evaluation_env, ground_truth, training_envs
 from robometer_rl.experiments.agent.run import CURVE_COLUMNS, RunConfig, RunFolder, train_options
 from robometer_rl.experiments.agent.train import TrainCommand, train
+from robometer_rl.experiments.common import environment
 from robometer_rl.experiments.common.seeds import EVALUATION, TRAINING, training_seed
 from robometer_rl.experiments.episodes import list_episodes, read_episode
 from robometer_rl.rewards import weights_id
@@ -315,15 +317,15 @@ def test_a_run_in_another_thread_cannot_be_asked_by_signals_and_runs() -> None:
 def test_no_two_environments_record_under_one_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers: list[int] = []
 
-    def record(env: Any, folder: Path, task: str, number: int, frame_every: int) -> Any:
+    def record(env: Any, folder: Path, task: str, number: int, frame_every: int, **options: Any) -> Any:
         numbers.append(number)
         return env
 
     monkeypatch.setattr(environments, "Record", record)
-    monkeypatch.setattr(environments, "_world", lambda config, seed: make_env(TINY.env))
+    monkeypatch.setattr(environments, "_world", lambda *args, **options: make_env(TINY.env))
     for seed, session in ((0, 0), (1, 0), (1000, 0), (0, 1)):
         config = replace(TINY, seed=seed, n_envs=2)
-        for make in environments._makers(config, session, tmp_path):
+        for make in environments._makers(config, session, tmp_path, check_environment(config)):
             make().close()
     assert len(set(numbers)) == len(numbers) == 8
 
@@ -379,7 +381,7 @@ def test_a_full_disk_leaves_the_previous_checkpoint_whole(tmp_path: Path) -> Non
     ("change", "words"),
     [
         ({"env": "metaworld/drawr-open-v3"}, "drawer-open-v3"),
-        ({"algo": "td3"}, "algo='td3' is unknown; choose one of sac, ppo"),
+        ({"algo": "td3"}, "algo='td3' is unknown; choose one of sac, ppo, dqn, tqc"),
         ({"reward": "robomter"}, "choose one of robometer, sparse, dense, none"),
         ({"shaping": "sum"}, "choose one of progress\\+success"),
         ({"steps": 0}, "steps=0 must be a whole number of at least 1"),
@@ -468,7 +470,7 @@ def resets(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
         monkeypatch.setattr(env, "reset", remember)
         return env
 
-    monkeypatch.setattr(environments, "make_env", recording)
+    monkeypatch.setattr(environment, "make_env", recording)
     monkeypatch.setattr(environments, "SubprocVecEnv", environments.DummyVecEnv)
     return seen
 
@@ -540,7 +542,7 @@ def test_ground_truth_is_read_from_the_wrapper_that_the_agent_learned_from(
     config = replace(TINY, reward="robometer")
     plain = environments.reward_options
     monkeypatch.setattr(
-        environments, "reward_options", lambda config: {**plain(config), "true_success_bonus": 5.0}
+        environments, "reward_options", lambda *args: {**plain(*args), "true_success_bonus": 5.0}
     )
     agent = make_learner(config, training_envs(config), "cpu")
     assert ground_truth(config, agent)["true_success_bonus"] == 5.0

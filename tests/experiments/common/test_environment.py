@@ -92,6 +92,17 @@ def test_success_none_hides_what_the_environment_says() -> None:
     assert success_source(env) == "none"
 
 
+def test_what_is_known_of_success_is_told_at_every_step_and_what_is_not_never() -> None:
+    pixels = config("robometer_test_envs:Pixels", frames="observation")
+    for known, expected in ((None, [None] * 5 + [True]), (True, [False] * 5 + [True]), (False, [None] * 6)):
+        env = make_environment(pixels, success_known=known)
+        _, info = env.reset(seed=0)
+        assert info.get("is_success") == expected[0]
+        infos = [env.step(1)[-1] for _ in range(6)]
+        assert [info.get("is_success") for info in infos] == expected
+        assert known is not False or all("success" not in info for info in infos)
+
+
 @pytest.mark.parametrize(
     ("options", "found"),
     [

@@ -55,6 +55,36 @@ def test_include_adds_and_exclude_takes_away(tmp_path: Path) -> None:
     ]
 
 
+def test_an_environment_of_ones_own_has_all_its_keys(tmp_path: Path) -> None:
+    text = """
+env: my_package:make
+task: put the cup on the shelf
+env_kwargs: { size: 3 }
+wrappers: [a:Inner, a:Outer]
+success: my_package:is_done
+frames: pixels
+reward: [robometer, sparse]
+"""
+    first, second = read_sweep(written(tmp_path, text)).runs
+    assert (first.reward, second.reward) == ("robometer", "sparse")
+    assert (first.task, first.env_kwargs) == ("put the cup on the shelf", '{"size": 3}')
+    assert first.wrappers == second.wrappers == ("a:Inner", "a:Outer")
+    assert (first.success, first.frames) == ("my_package:is_done", "pixels")
+
+
+def test_several_lists_of_wrappers_are_several_choices(tmp_path: Path) -> None:
+    text = "env: my_package:make\ntask: go\nwrappers: [[], [a:B], [a:B, c:D]]"
+    assert [run.wrappers for run in read_sweep(written(tmp_path, text)).runs] == [
+        (),
+        ("a:B",),
+        ("a:B", "c:D"),
+    ]
+    one = "env: my_package:make\ntask: go\nwrappers: a:B"
+    assert [run.wrappers for run in read_sweep(written(tmp_path, one)).runs] == [("a:B",)]
+    with pytest.raises(ValueError, match="wrappers=3 should be a list of texts"):
+        read_sweep(written(tmp_path, "wrappers: 3"))
+
+
 def test_hyperparameters_may_be_a_mapping(tmp_path: Path) -> None:
     runs = read_sweep(written(tmp_path, "overrides: [{gamma: 0.9}, '{\"gamma\": 0.8}']")).runs
     assert [run.hyperparameters for run in runs] == [{"gamma": 0.9}, {"gamma": 0.8}]
@@ -119,10 +149,12 @@ def test_mistakes_are_named_with_the_file(text: str, message: str, tmp_path: Pat
 
 
 def test_an_unknown_environment_names_the_nearest_and_not_all(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"yaml: env: unknown task 'lifft': did you mean 'robosuite/Lift'"):
+    with pytest.raises(
+        ValueError, match=r"yaml: env: unknown environment 'lifft': did you mean 'robosuite/Lift'"
+    ):
         read_sweep(written(tmp_path, "env: lifft"))
-    with pytest.raises(ValueError, match="env: unknown task 'CartPole-v1'") as raised:
-        read_sweep(written(tmp_path, "env: CartPole-v1"))
+    with pytest.raises(ValueError, match="env: unknown task 'metaworld/drawer'") as raised:
+        read_sweep(written(tmp_path, "env: metaworld/drawer"))
     assert sum(name in str(raised.value) for name in TASKS) <= 3
 
 

@@ -20,12 +20,12 @@ def entry(seed: int, state: State, minutes: float = 0.0, error: str = "") -> Ent
     return Entry(config.run_id, config, "", state, started=began.isoformat(), error=error)
 
 
-def curve(manifest: Manifest, one: Entry, *rows: tuple[int, float, float], end: str = "\n") -> None:
+def curve(manifest: Manifest, one: Entry, *rows: tuple[float, ...], end: str = "\n") -> None:
     folder = manifest.folder(one)
     folder.path.mkdir(parents=True, exist_ok=True)
     lines = [",".join(CURVE_COLUMNS)]
     for row in rows:
-        given = dict(zip(("env_steps", "wall_s", "true_success"), row, strict=True))
+        given = dict(zip(("env_steps", "wall_s", "true_success", "env_return"), row, strict=False))
         lines.append(",".join(str(given.get(name, 0)) for name in CURVE_COLUMNS))
     folder.curve.write_text("\n".join(lines) + end)
 
@@ -51,6 +51,16 @@ def test_progress_comes_from_the_files(manifest: Manifest) -> None:
     assert seen.minutes == pytest.approx(30.0, abs=0.1)
     assert seen.minutes_left == pytest.approx(30.0)  # 600 of 1000 steps at 1200 s for 400
     assert progress(manifest, failed) == progress(manifest, waiting) == Progress()
+
+
+def test_where_success_is_unknown_the_return_is_shown(manifest: Manifest) -> None:
+    running = manifest.entries[1]
+    curve(manifest, running, (200, 600, float("nan"), -12.34))
+    seen = progress(manifest, running)
+    assert (seen.env_steps, seen.true_success, seen.env_return) == (200, None, -12.34)
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(table(manifest))
+    assert "return -12.3" in console.export_text()
 
 
 def test_a_row_that_is_being_written_does_not_count(manifest: Manifest) -> None:
