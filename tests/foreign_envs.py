@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -163,8 +164,13 @@ def still_view(env: gym.Env[Any, Any]) -> NDArray[np.uint8]:
 
 
 def press_right(env: gym.Env[Any, Any], observation: Any) -> Any:
-    """A scripted policy."""
+    """A scripted policy that is no factory of one."""
     return np.ones(1, dtype=np.float32)
+
+
+def make_push(env: gym.Env[Any, Any]) -> Callable[[Any], NDArray[np.float32]]:
+    """The factory of a scripted policy."""
+    return lambda observation: np.ones(1, dtype=np.float32)
 
 
 gym.register("RobometerTest/Reach-v0", entry_point="robometer_test_envs:Reach", max_episode_steps=8)

@@ -18,10 +18,13 @@ from rich.console import Console
 from robometer_rl.arguments import read_arguments
 from robometer_rl.errors import checking_input
 
+from ..common.environment import EnvironmentConfig
+from ..common.files import write_json
 from ..common.progress import progress
 from ..common.provenance import processor, versions
 from .cases import CASES
 from .config import QUICK, BenchCounts, BenchSetup
+from .own_environment import measure
 from .table import BenchReport, BenchRow, Part, fill
 
 __all__ = ["BenchConfig", "bench", "main"]
@@ -37,8 +40,16 @@ class BenchConfig:
     """A reward model, as in `load_reward_model`."""
     task: str = "metaworld/drawer-open-v3"
     """A Meta-World task."""
+    env: str | None = None
+    """Time the steps of this environment instead: a Gymnasium id, `module:Id-v0` or `module:factory`."""
+    env_kwargs: str = "{}"
+    """With `env`: its keyword arguments, as a JSON object."""
+    wrappers: tuple[str, ...] = ()
+    """With `env`: its wrappers as `module:Wrapper`, innermost first."""
+    frames: str = "render"
+    """With `env`: where pictures come from, "render", a key of the observation, or `module:function`."""
     size: int = 96
-    """Side of the pictures, pixels."""
+    """Side of the pictures, pixels; an environment of `env` has its own."""
     threads: int = 1
     """Threads of torch; the simulator has one."""
     only: tuple[str, ...] = ()
@@ -64,6 +75,16 @@ class BenchConfig:
         unknown = [name for name in self.only if name not in CASES]
         if unknown:
             raise ValueError(f"unknown cases {', '.join(unknown)}; choose from {', '.join(CASES)}")
+        needless = [f"--{name}" for name in ("only", "read", "markdown") if getattr(self, name)]
+        if self.env is not None and needless:
+            raise ValueError(f"{', '.join(needless)} is for the cases of Meta-World, not for --env")
+
+    @property
+    def own(self) -> EnvironmentConfig | None:
+        """The environment of `env`; its time does not depend on what the task says."""
+        if self.env is None:
+            return None
+        return EnvironmentConfig(self.env, "do the task", self.env_kwargs, self.wrappers, frames=self.frames)
 
     @property
     def setup(self) -> BenchSetup:
@@ -126,12 +147,31 @@ def machine(threads: int) -> dict[str, Any]:
     return {**found, **versions(_PACKAGES)}
 
 
+def _bench_own(config: BenchConfig, command: str) -> None:
+    """Times the environment of `env`, and prints and writes what it costs."""
+    import torch
+
+    torch.set_num_threads(config.threads)
+    with checking_input():
+        own = config.own
+        assert own is not None
+        counts = config.setup.counts
+        report = measure(own, config.model, counts.repetitions, machine(config.threads), command)
+    Console(markup=False).print(report.table())
+    if config.json is not None:
+        write_json(config.json, report.to_json())
+        print(f"wrote {config.json}")
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure what a wrapped step costs, and print the table with its goals."""
     config = read_arguments(BenchConfig, argv, "bench", main.__doc__)
+    words = sys.argv[1:] if argv is None else argv
+    command = f"robometer-rl bench {shlex.join(words)}".strip()
+    if config.env is not None:
+        _bench_own(config, command)
+        return
     if config.read is None:
-        words = sys.argv[1:] if argv is None else argv
-        command = f"robometer-rl bench {shlex.join(words)}".strip()
         report = bench(config, command, Console(stderr=True, markup=False))
     else:
         with checking_input():

@@ -33,7 +33,7 @@ def page(title: str, head: Sequence[Block], sections: Sequence[Section]) -> str:
     """Renders the whole file: style and script inside, nothing outside.
 
     Args:
-        title: Of the window, and the page's heading.
+        title: Of the window; what stands before its colon is the page's heading.
         head: What stands above the sections.
         sections: In their order; those without blocks are left out.
 

@@ -269,10 +269,13 @@ def _alarm(found: Analysis, pictures: Pictures) -> list[Block]:
         "exploits the learned reward."
     )
     unit = _first_up(_one_unit(found))
+    figure = Figure(pictures["returns.png"], f"{unit} over learned return by task", caption, wide=True)
+    if all(found.alarms[run.id].verdict == "no success" for run in found.learned_runs):
+        return [Paragraph(alarm_verdict(found)), figure]
     blocks: list[Block] = [
         Paragraph(alarm_verdict(found), "verdict bad" if found.flagged else "verdict good"),
         Paragraph(ALARM_RULE),
-        Figure(pictures["returns.png"], f"{unit} over learned return by task", caption, wide=True),
+        figure,
     ]
     if "alarms.png" in pictures:
         alt = "Learned return and true success"

@@ -87,3 +87,46 @@ def test_wrong_options_are_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+OWN = ("--env", "robometer_test_envs:make_reach", "--task", "move the bar to the right")
+
+
+@pytest.mark.filterwarnings("ignore:.*was never trained on:UserWarning")
+def test_an_environment_of_ones_own_is_played_at_random_and_by_a_script(
+    tmp_path: Path, fakes: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*OWN, "--policy", "robometer_test_envs:make_push", "--model", fakes.MODEL]
+    assert main(["demo", *words, "--out", str(tmp_path)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "make_reach scripted yes" in shown
+    assert "random" in shown
+    with Image.open(tmp_path / "demo.png") as figure:
+        assert figure.width == 1000
+    assert len(read_video(tmp_path / "demo.mp4")) == 8  # the environment's own limit
+
+
+@pytest.mark.filterwarnings("ignore:.*was never trained on:UserWarning")
+def test_without_success_nobody_says_that_it_was_done(
+    tmp_path: Path, fakes: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*OWN, "--success", "none", "--model", fakes.MODEL, "--out", str(tmp_path)]
+    assert main(["demo", *words]) == 0
+    assert "make_reach random unknown" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--env", "robometer_test_envs:make_reach"], "--task"),
+        (["--policy", "robometer_test_envs:make_push"], "plays the environment of --env"),
+        ([*OWN[:2], "--task", "go", "--frames", "camera"], "frames='camera' is not a source"),
+    ],
+)
+def test_an_environment_that_cannot_be_shown_is_one_line(
+    words: list[str], message: str, fakes: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--model", fakes.MODEL, *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
