@@ -94,11 +94,12 @@ OWN = ("--env", "robometer_test_envs:make_reach", "--task", "move the bar to the
 
 @pytest.mark.filterwarnings("ignore:.*was never trained on:UserWarning")
 def test_an_environment_of_ones_own_is_played_at_random_and_by_a_script(
-    tmp_path: Path, fakes: ModuleType, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, fakes: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     words = [*OWN, "--policy", "robometer_test_envs:make_push", "--model", fakes.MODEL]
     assert main(["demo", *words, "--out", str(tmp_path)]) == 0
-    shown = " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "make_reach scripted yes" in shown
     assert "random" in shown
     with Image.open(tmp_path / "demo.png") as figure:
@@ -108,11 +109,12 @@ def test_an_environment_of_ones_own_is_played_at_random_and_by_a_script(
 
 @pytest.mark.filterwarnings("ignore:.*was never trained on:UserWarning")
 def test_without_success_nobody_says_that_it_was_done(
-    tmp_path: Path, fakes: ModuleType, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, fakes: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     words = [*OWN, "--success", "none", "--model", fakes.MODEL, "--out", str(tmp_path)]
     assert main(["demo", *words]) == 0
-    assert "make_reach random unknown" in " ".join(capsys.readouterr().out.split())
+    assert "make_reach random unknown" in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
