@@ -26,7 +26,7 @@ from ..common.environment import make_environment
 from ..common.seeds import TRAINING, training_seed
 from .algorithms import hyperparameters, restore_normaliser, split_normalize
 from .environment_checks import EnvironmentFacts, check_environment
-from .recorder import Record
+from .recorder import JUDGED, LEARNING, Record
 from .run import RunConfig
 
 with naming_extras():
@@ -94,6 +94,16 @@ def _paid(config: RunConfig, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     return env
 
 
+def _recorder(
+    config: RunConfig, facts: EnvironmentFacts, env: gym.Env[Any, Any], folder: Path, number: int, every: int,
+    detail: str,
+) -> Record:  # fmt: skip
+    sentence = None if config.environment.in_table else config.environment.sentence
+    return Record(
+        env, folder, facts.task_id, number, config.action_repeat, every, config.frames, sentence, detail
+    )
+
+
 def _makers(
     config: RunConfig, session: int, record: Path | None, facts: EnvironmentFacts
 ) -> list[Callable[[], gym.Env[Any, Any]]]:
@@ -104,10 +114,7 @@ def _makers(
             if record is not None:
                 # Its own, for each seed, session and row: runs may record into one folder at a time.
                 number = seed - TRAINING.start
-                env = Record(
-                    env, record, facts.task_id, number, config.action_repeat, frames=config.frames,
-                    sentence=None if config.environment.in_table else config.environment.sentence,
-                )  # fmt: skip
+                env = _recorder(config, facts, env, record, number, 2, LEARNING)
             return _paid(config, env)
 
         return make
@@ -166,7 +173,9 @@ def reward_options(config: RunConfig, facts: EnvironmentFacts) -> RewardOptions:
     return options
 
 
-def evaluation_env(config: RunConfig, facts: EnvironmentFacts | None = None) -> gym.Env[Any, Any]:
+def evaluation_env(
+    config: RunConfig, facts: EnvironmentFacts | None = None, record: Path | None = None
+) -> gym.Env[Any, Any]:
     """Makes the separate environment in which agents are judged.
 
     Where the run learns from the reward model, this environment pays the same reward, for the record; it
@@ -175,12 +184,15 @@ def evaluation_env(config: RunConfig, facts: EnvironmentFacts | None = None) -> 
     Args:
         config: The run.
         facts: What `check_environment` found; it is asked where this is None.
+        record: Folder to which its episodes are written; none are without one.
 
     Returns:
         The environment; its `info["is_success"]` is the truth, where success is known.
     """
     facts = check_environment(config) if facts is None else facts
-    env = _world(config, facts, learns=False)
+    env = _world(config, facts, learns=False, films=record is not None)
+    if record is not None:  # numbers above those of all training environments
+        env = _recorder(config, facts, env, record, len(TRAINING) + config.seed, 1, JUDGED)
     if config.reward != "robometer":
         return env
     options = reward_options(config, facts)

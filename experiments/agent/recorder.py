@@ -19,7 +19,10 @@ from robometer_rl.frames import FrameGrabber, FrameSource, resize_frame
 
 from ..episodes import Episode, list_episodes, write_episode
 
-__all__ = ["Record"]
+__all__ = ["JUDGED", "LEARNING", "Record"]
+
+LEARNING, JUDGED = "an agent that was learning", "an agent that was judged"
+"""What an episode was for the agent, kept as its `detail`."""
 
 _EPISODES = 100_000
 """Most episodes of one environment: the numbers of the next begin there."""
@@ -40,6 +43,7 @@ class Record(gym.Wrapper[Any, Any, Any, Any]):
         every: int = 2,
         frames: FrameSource = "render",
         sentence: str | None = None,
+        detail: str = LEARNING,
     ) -> None:
         """Stores the options.
 
@@ -55,6 +59,7 @@ class Record(gym.Wrapper[Any, Any, Any, Any]):
             frames: Where the pictures come from, one source as in `RobometerReward`; larger pictures are
                 resized to 96x96 pixels.
             sentence: Of the task, written beside the episodes; None for a task of the table.
+            detail: What the episodes are, `LEARNING` or `JUDGED`.
 
         Raises:
             ValueError: `frame_every` or `every` is below 1, or there are no such pictures.
@@ -70,6 +75,7 @@ class Record(gym.Wrapper[Any, Any, Any, Any]):
         self._next = _first_free(folder, task, number)
         self._frame_every = frame_every
         self._every = every
+        self._detail = detail
         self._frames: list[NDArray[np.uint8]] = []
         self._told: list[tuple[Any, Any]] = []
 
@@ -113,7 +119,7 @@ class Record(gym.Wrapper[Any, Any, Any, Any]):
             success=np.array(success, dtype=np.bool_) if known else None,
             quality=np.array(quality, dtype=np.float32) if rated else None,
             frame_every=self._frame_every,
-            detail="an agent that was learning",
+            detail=self._detail,
         )
         write_episode(self._folder, episode)
 

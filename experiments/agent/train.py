@@ -68,6 +68,8 @@ class TrainCommand:
     """Draw the best episode and the failure that was paid most, once the run is done."""
     record: Path | None = None
     """Folder for every other episode that the agent learns from; `robometer-rl fit` reads them."""
+    record_judged: bool = False
+    """Record the episodes by which the agent is judged too, all of them."""
     wandb: str | None = None
     """Project of Weights & Biases to log to besides CSV and TensorBoard; needs `pip install wandb`."""
 
@@ -166,7 +168,7 @@ def train(command: TrainCommand) -> Result | None:
         _warn_if_judged_twice(config)
         weights = _weights(config)
         facts = _facts(config)
-        env = evaluation_env(config, facts)
+        env = evaluation_env(config, facts, command.record if command.record_judged else None)
         if not folder.config.exists():
             write_json(folder.config, asdict(config))
     stop = StopRequest()
