@@ -44,6 +44,10 @@ COMMANDS: dict[str, Command] = {
         "robometer_rl.experiments.examples.demo",
         "watch expert, half-way and random episodes earn their scores",
     ),
+    "improve": Command(
+        "robometer_rl.experiments.adapt.improve",
+        "find what agents cheat a reward model with, and refit it on that",
+    ),
     "check-env": Command(
         "robometer_rl.experiments.adapt.check_env",
         "look at your environment as the model does: pictures, success, scores, what to do next",

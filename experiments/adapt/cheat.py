@@ -10,6 +10,7 @@ import enum
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
 
 from robometer_rl.datasets.sentences import add_sentences
+from robometer_rl.frame_checks import DeadFrameWarning
 from robometer_rl.rewards import RewardModel, load_reward_model
 from robometer_rl.scoring.episode_state import RewardConfig
 from robometer_rl.scoring.relabel import relabel
@@ -36,6 +38,8 @@ from ..reward_model.metrics import roc_auc
 
 __all__ = [
     "BEST",
+    "SUCCESS",
+    "TO_LABEL",
     "Agreement",
     "CheatReport",
     "CheatVerdict",
@@ -245,7 +249,9 @@ def pay_episodes(
     found = []
     for path in tracked(paths, console, "episodes scored", len(paths)):
         episode = read_episode(path)
-        scored = relabel(episode.frames, sentence, model, rules)
+        with warnings.catch_warnings():  # an agent may rest; what is dead, training has said
+            warnings.simplefilter("ignore", DeadFrameWarning)
+            scored = relabel(episode.frames, sentence, model, rules)
         done = None if episode.success is None else bool(episode.success.any())
         found.append(
             PaidEpisode(

@@ -43,6 +43,8 @@ class EpisodeView:
 
     title: str
     """Which one it is."""
+    file: str
+    """Name of its file."""
     paid: str
     """What it was paid, of how much."""
     truth: str
@@ -116,10 +118,11 @@ def view_episode(number: int, episode: PaidEpisode) -> EpisodeView:
     Returns:
         Texts, a picture and points.
     """
-    phase = "while it was judged" if episode.judged else "while it learned"
+    phase = "was judged" if episode.judged else "learned"
     share = episode.paid / episode.most if episode.most else 0.0
     return EpisodeView(
-        title=f"{number}. Episode {episode.number}, {phase}",
+        title=f"{number}. Played while the agent {phase}",
+        file=episode.path.name,
         paid=f"paid {episode.paid:.1f} of {episode.most:.1f} at most ({100 * share:.0f}%)",
         truth=_TRUTHS[episode.done],
         mark={True: "good", False: "bad", None: "open"}[episode.done],

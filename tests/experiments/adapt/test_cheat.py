@@ -194,4 +194,3 @@ def test_without_success_a_person_is_asked_for_the_best_paid_alone(reach: RunCon
     assert again.verdict in (CheatVerdict.CHEATED, CheatVerdict.UNLEARNED)
     assert again.agreement is not None
     assert again.agreement.failures == 3
-
