@@ -13,10 +13,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import tyro
+from gymnasium import Space
+from gymnasium.spaces import Discrete
 from rich.console import Console
 
 from robometer_rl.arguments import read_arguments
@@ -28,6 +30,7 @@ from robometer_rl.rewards.training.augment import AugmentConfig
 from robometer_rl.rewards.training.sampling import SamplingConfig
 from robometer_rl.world_ids import task_id_of, world_of
 
+from ..agent.run import RunConfig
 from ..common.allocator import keep_freed_memory
 from ..common.environment import EnvironmentConfig, make_environment
 from ..common.files import write_json
@@ -35,10 +38,11 @@ from ..episodes import list_episodes, read_episode, read_outcome
 from ..reward_model.dataset import checkpoint_folder
 from ..reward_model.fit import FitConfig, fit
 from ..reward_model.verdict import hold_aside
+from .cheat import find_cheats
 from .examine import findings_table
 from .gather import record_aimless, record_policy, take_demonstrations
 from .replay import unpack_sample
-from .verdict import Findings, examine, judge
+from .verdict import Cheating, Findings, examine, judge
 
 __all__ = ["AdaptConfig", "adapt", "fit_config", "main", "refit"]
 
@@ -74,6 +78,9 @@ class AdaptConfig:
     """Whole rollouts of --policy, and rollouts that are stopped on the way."""
     aimless: int = 20
     """Episodes of aimless motion to record in --env."""
+    agent_steps: int = 5_000
+    """Environment steps of a short agent that learns in --env from the adapted reward alone, to see whether it
+    finds something to be paid for that is not the task; 0 trains none."""
     start: Path = Path("compact")
     """Checkpoint to start from; "compact" is the bundled model."""
     out: Path = Path("runs/adapted")
@@ -103,7 +110,15 @@ class AdaptConfig:
         Raises:
             ValueError: One is out of its range, or nothing names demonstrations.
         """
-        least = {"aimless": 0, "steps": 1, "evaluate_every": 1, "stop_after": 1, "threads": 0, "seed": 0}
+        least = {
+            "aimless": 0,
+            "agent_steps": 0,
+            "steps": 1,
+            "evaluate_every": 1,
+            "stop_after": 1,
+            "threads": 0,
+            "seed": 0,
+        }
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} should be at least {bound}, got {getattr(self, name)}")
@@ -234,6 +249,30 @@ def refit(
     return folder
 
 
+def _let_cheat(config: AdaptConfig, sentence: str, checkpoint: Path, console: Console) -> Cheating | None:
+    """Trains the short agent; None where none is wanted."""
+    where = config.environment(sentence)
+    if where is None or not config.agent_steps:
+        return None
+    run = RunConfig(
+        env=where.env, task=where.task, env_kwargs=where.env_kwargs, wrappers=where.wrappers,
+        success=where.success, frames=where.frames, seed=config.seed,
+        algo="dqn" if isinstance(_action_space(where), Discrete) else "sac",
+    )  # fmt: skip
+    report = find_cheats(run, str(checkpoint), config.agent_steps, config.out / "cheat", console)
+    if report is None:  # asked to stop; the same command goes on
+        raise KeyboardInterrupt
+    return Cheating(report.verdict.value, report.says)
+
+
+def _action_space(where: EnvironmentConfig) -> Space[Any]:
+    env = make_environment(where)
+    try:
+        return env.action_space
+    finally:
+        env.close()
+
+
 def adapt(config: AdaptConfig, command: str, console: Console) -> tuple[dict[str, Findings], str]:
     """Adapts the model and says what it is good for.
 
@@ -264,6 +303,8 @@ def adapt(config: AdaptConfig, command: str, console: Console) -> tuple[dict[str
         ]
         episodes = {path.stem: read_episode(path) for path in paths}
         found[task] = examine(model, episodes, sentences[0], model.success_threshold)
+        cheating = _let_cheat(config, sentences[0], folder, console)
+        found[task] = replace(found[task], cheating=cheating)
     sentence = " ".join(
         judge(findings) if len(found) == 1 else f"{task}: {judge(findings)}"
         for task, findings in found.items()
@@ -280,6 +321,8 @@ def adapt(config: AdaptConfig, command: str, console: Console) -> tuple[dict[str
     )
     for task, findings in found.items():
         console.print(findings_table(task, findings))
+        if findings.cheating is not None:
+            console.print(f"the agent: {findings.cheating.says} See {config.out / 'cheat' / 'cheats.html'}")
     console.print(f"{minutes:.1f} minutes; the checkpoint is {folder}")
     console.print(sentence)
     return found, sentence

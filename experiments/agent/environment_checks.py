@@ -10,9 +10,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from robometer_rl.datasets.recorder import default_task_id
 from robometer_rl.envs.extras import naming_extras
 from robometer_rl.frames import FrameGrabber
+from robometer_rl.world_ids import task_id_of, world_of
 
 from ..common.environment import make_environment, success_source, time_limit
 from .algorithms import hyperparameters
@@ -74,7 +74,7 @@ def check_environment(config: RunConfig) -> EnvironmentFacts:
                 "environment steps of an episode, --horizon 200"
             )
         _check_memory(config, env)
-        task_id = config.env if config.environment.in_table else default_task_id(env)
+        task_id = config.env if config.environment.in_table else task_id_of(world_of(env))
         facts = EnvironmentFacts(success_source(env), task_id)
         _check_success(config, facts)
         if learned:

@@ -30,6 +30,7 @@ def config(tmp_path: Path, checkpoint: Checkpoint) -> AdaptConfig:
         rollouts=(5, 6),
         task=TASK,
         aimless=3,
+        agent_steps=0,
         start=tmp_path / "start",
         out=tmp_path / "out",
         steps=4,
@@ -110,7 +111,20 @@ def test_a_missing_sentence_and_missing_demonstrations_are_wrong_input(config: A
 def test_the_command_ends_with_1_where_more_is_to_be_recorded(config: AdaptConfig) -> None:
     words = [
         "--env", str(config.env), "--env-kwargs", config.env_kwargs, "--policy", str(config.policy),
-        "--task", TASK, "--rollouts", "5", "6", "--aimless", "2", "--start", str(config.start),
+        "--task", TASK, "--agent-steps", "0", "--rollouts", "5", "6", "--aimless", "2", "--start", str(config.start),
         "--out", str(config.out), "--steps", "2", "--evaluate-every", "2", "--replay-share", "0",
     ]  # fmt: skip
     assert main(words) == 1
+
+
+def test_a_short_agent_tries_to_cheat_what_was_adapted(config: AdaptConfig) -> None:
+    lines = io.StringIO()
+    found, sentence = adapt(replace(config, agent_steps=120), "", Console(file=lines, width=300))
+    (findings,) = found.values()
+    assert findings.cheating is not None
+    assert findings.cheating.verdict in ("honest", "cheated", "unlearned")
+    assert (config.out / "cheat" / "cheats.html").is_file()
+    assert findings.cheating.says in lines.getvalue()
+    said = json.loads((config.out / "verdict.json").read_text())
+    assert said["tasks"]["own/Reach"]["cheating"]["verdict"] == findings.cheating.verdict
+    assert said["verdict"] == sentence
