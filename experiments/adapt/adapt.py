@@ -79,8 +79,8 @@ class AdaptConfig:
     aimless: int = 20
     """Episodes of aimless motion to record in --env."""
     agent_steps: int = 5_000
-    """Environment steps of a short agent that learns in --env from the adapted reward alone, to see whether it
-    finds something to be paid for that is not the task; 0 trains none."""
+    """Environment steps of a short agent that learns in --env from the adapted reward alone, to see whether
+    it finds something to be paid for that is not the task; 0 trains none."""
     start: Path = Path("compact")
     """Checkpoint to start from; "compact" is the bundled model."""
     out: Path = Path("runs/adapted")
@@ -110,15 +110,8 @@ class AdaptConfig:
         Raises:
             ValueError: One is out of its range, or nothing names demonstrations.
         """
-        least = {
-            "aimless": 0,
-            "agent_steps": 0,
-            "steps": 1,
-            "evaluate_every": 1,
-            "stop_after": 1,
-            "threads": 0,
-            "seed": 0,
-        }
+        least = {"aimless": 0, "agent_steps": 0, "steps": 1, "evaluate_every": 1, "stop_after": 1}
+        least |= {"threads": 0, "seed": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} should be at least {bound}, got {getattr(self, name)}")
@@ -243,7 +236,9 @@ def refit(
     part = config.out / "checkpoint.part"
     shutil.rmtree(part, ignore_errors=True)
     checkpoint = load_checkpoint(made)
-    known = tuple(sorted({*checkpoint.trained_worlds, *worlds}))
+    # What the start knew it still knows where it was replayed, the environments of earlier rounds among it.
+    kept = load_checkpoint(checkpoint_folder(config.start)).trained_worlds if config.replay_share else ()
+    known = tuple(sorted({*checkpoint.trained_worlds, *worlds, *kept}))
     save_checkpoint(replace(checkpoint, trained_worlds=known), part)
     part.rename(folder)
     return folder

@@ -111,7 +111,8 @@ def test_a_missing_sentence_and_missing_demonstrations_are_wrong_input(config: A
 def test_the_command_ends_with_1_where_more_is_to_be_recorded(config: AdaptConfig) -> None:
     words = [
         "--env", str(config.env), "--env-kwargs", config.env_kwargs, "--policy", str(config.policy),
-        "--task", TASK, "--agent-steps", "0", "--rollouts", "5", "6", "--aimless", "2", "--start", str(config.start),
+        "--task", TASK, "--agent-steps", "0", "--rollouts", "5", "6", "--aimless", "2",
+        "--start", str(config.start),
         "--out", str(config.out), "--steps", "2", "--evaluate-every", "2", "--replay-share", "0",
     ]  # fmt: skip
     assert main(words) == 1
