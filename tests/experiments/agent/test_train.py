@@ -317,7 +317,7 @@ def test_a_run_in_another_thread_cannot_be_asked_by_signals_and_runs() -> None:
 def test_no_two_environments_record_under_one_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers: list[int] = []
 
-    def record(env: Any, folder: Path, task: str, number: int, frame_every: int, **options: Any) -> Any:
+    def record(env: Any, folder: Path, task: str, number: int, *options: Any) -> Any:
         numbers.append(number)
         return env
 

@@ -87,7 +87,7 @@ def test_every_block_is_escaped() -> None:
     assert "onerror=hacked(1)" in source
     assert "<img" not in source
     assert "'><" not in source
-    assert Skeleton(source).text.count(HOSTILE) == 8
+    assert Skeleton(source).text.count(HOSTILE) == 9
 
 
 def test_what_a_block_lacks_is_an_error() -> None:
