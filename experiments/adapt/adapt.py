@@ -210,7 +210,7 @@ def _gather(config: AdaptConfig, worlds: Sequence[str], console: Console) -> dic
             record_policy(environment, config.policy, episodes, task_id, size, counts, config.seed, console)
         record_aimless(environment, episodes, task_id, size, config.aimless, config.seed, console)
     if config.replay_share:
-        unpack_sample(config.out / "replay", console)
+        unpack_sample(config.out / "replay", console, without=tasks)
     return tasks
 
 

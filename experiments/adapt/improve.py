@@ -244,7 +244,10 @@ def _read_demos(config: ImproveConfig) -> _Demos:
     task = where.env if where.in_table else _task_of(where.sentence, told, there)
     if task not in there:
         raise ValueError(f"{root} has no episodes of {task!r}; it has {', '.join(sorted(there))}")
-    sentences = told.get(task, [where.sentence])
+    if task in TASKS and TASKS[task].split == "unseen":
+        raise ValueError(f"{task!r} measures generalisation, so no model is fitted to it: choose another")
+    usual = (where.sentence, *TASKS[task].paraphrases) if task in TASKS else (where.sentence,)
+    sentences = told.get(task, usual)
     if sentences[0] != where.sentence:
         raise ValueError(
             f"{root / TASKS_FILE} says that {task!r} is {sentences[0]!r}; give the same --task, not "
@@ -343,13 +346,12 @@ def _refit(
             for earlier in range(1, number + 1):
                 for episode in _agent_episodes(config.out / f"round-{earlier}" / "agent"):
                     write_episode(out / "episodes.part", replace(episode, task=demos.task))
-            if demos.task not in TASKS:
-                add_sentences(out / "episodes.part", demos.task, demos.sentences)
+            add_sentences(out / "episodes.part", demos.task, demos.sentences)
             (out / "episodes.part").rename(out / "episodes")
         for path in demos.aside:
             write_episode(out / "validation", read_episode(path))
         if config.replay_share:
-            unpack_sample(out / "replay", console)
+            unpack_sample(out / "replay", console, without=(demos.task,))
     adapting = AdaptConfig(
         demos=demos.root, start=Path(model), out=out, steps=config.fit_steps, seed=config.seed,
         evaluate_every=config.evaluate_every, replay_share=config.replay_share, threads=config.threads,

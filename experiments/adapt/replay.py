@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -148,15 +148,17 @@ def _known(episode: Episode) -> dict[str, Any]:
     return values
 
 
-def unpack_sample(out: Path, console: Console) -> None:
+def unpack_sample(out: Path, console: Console, without: Collection[str] = ()) -> None:
     """Writes the sample that ships as a folder of episodes; those that are there stay.
 
     Args:
         out: Folder of the episodes.
         console: Where to show how far it is.
+        without: Ids of tasks to leave out: a task that has episodes of its own is not replayed.
     """
     folder = resources.files(__package__) / "replay_sample"
     rows = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+    rows = [row for row in rows if row["task"] not in without]
     missing = [row for row in rows if not episode_path(out, row["task"], row["kind"], row["seed"]).exists()]
     for row in tracked(missing, console, "replayed episodes unpacked", len(missing)):
         columns = {

@@ -15,10 +15,11 @@ from rich.console import Console
 from robometer_test_episodes import long_tokenizer
 
 from robometer_rl.datasets.sentences import add_sentences
+from robometer_rl.envs.tasks import TASKS
 from robometer_rl.errors import InputError
 from robometer_rl.experiments.adapt import cheat
 from robometer_rl.experiments.adapt import improve as improving
-from robometer_rl.experiments.adapt.cheat import CheatVerdict
+from robometer_rl.experiments.adapt.cheat import CheatReport, CheatVerdict, PaidEpisode, agreement
 from robometer_rl.experiments.adapt.improve import ImproveConfig, improve
 from robometer_rl.experiments.agent.recorder import JUDGED, LEARNING
 from robometer_rl.experiments.common.environment import EnvironmentConfig
@@ -116,6 +117,40 @@ def test_a_second_round_keeps_what_the_first_agent_did(
     first, second = (names(config.out / f"round-{n}/refit/episodes") for n in (1, 2))
     assert first < second
     assert rounds[1].next == str(config.out / "round-2/refit/checkpoint")
+
+
+def test_a_world_of_the_table_is_refitted_beside_the_other_tasks_of_the_bundled_model(
+    config: ImproveConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = "metaworld/button-press-v3"
+    for path in list_episodes(config.demos):
+        write_episode(config.demos.with_name("pressed"), replace(read_episode(path), task=world))
+
+    def cheated(run: object, model: str, steps: int, out: Path, console: Console, best: int) -> CheatReport:
+        agent = replace(demonstration(77, False), task=world, kind="agent", detail=LEARNING)
+        path = write_episode(out / "episodes", agent)
+        paid = PaidEpisode(path, 77, False, False, np.ones(9), np.ones(9), agent.success, 16.0, 16.0)
+        found = agreement([16.0], [False])
+        return CheatReport(CheatVerdict.CHEATED, "paid", found, 1, (paid,), out)
+
+    monkeypatch.setattr(improving, "find_cheats", cheated)
+    table = replace(
+        config, environment=EnvironmentConfig(world), demos=config.demos.with_name("pressed"), rounds=1,
+        replay_share=0.2,
+    )  # fmt: skip
+    _, (one,) = improve(table, "", QUIET)
+    worlds = load_reward_model(one.next).trained_worlds
+    assert world in worlds
+    assert len(worlds) > 1
+    assert list_episodes(config.out / "round-1/refit/replay", world) == []
+
+
+def test_a_world_that_measures_generalisation_is_refused(config: ImproveConfig) -> None:
+    held_out = next(task.id for task in TASKS.values() if task.split == "unseen")
+    demos = config.demos.with_name("held_out")
+    write_episode(demos, replace(demonstration(0, True), task=held_out))
+    with pytest.raises(InputError, match="measures generalisation"):
+        improve(replace(config, environment=EnvironmentConfig(held_out), demos=demos), "", QUIET)
 
 
 def test_what_is_done_is_not_done_again(config: ImproveConfig, monkeypatch: pytest.MonkeyPatch) -> None:
