@@ -13,12 +13,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 import tyro
-from gymnasium import Space
-from gymnasium.spaces import Discrete
 from rich.console import Console
 
 from robometer_rl.arguments import read_arguments
@@ -30,7 +28,8 @@ from robometer_rl.rewards.training.augment import AugmentConfig
 from robometer_rl.rewards.training.sampling import SamplingConfig
 from robometer_rl.world_ids import task_id_of, world_of
 
-from ..agent.run import RunConfig
+from ..agent.policies import fitting_algorithms
+from ..agent.run import Algorithm, RunConfig
 from ..common.allocator import keep_freed_memory
 from ..common.environment import EnvironmentConfig, make_environment
 from ..common.files import write_json
@@ -252,7 +251,7 @@ def _let_cheat(config: AdaptConfig, sentence: str, checkpoint: Path, console: Co
     run = RunConfig(
         env=where.env, task=where.task, env_kwargs=where.env_kwargs, wrappers=where.wrappers,
         success=where.success, frames=where.frames, seed=config.seed,
-        algo="dqn" if isinstance(_action_space(where), Discrete) else "sac",
+        algo=_learner(where),
     )  # fmt: skip
     report = find_cheats(run, str(checkpoint), config.agent_steps, config.out / "cheat", console)
     if report is None:  # asked to stop; the same command goes on
@@ -260,10 +259,14 @@ def _let_cheat(config: AdaptConfig, sentence: str, checkpoint: Path, console: Co
     return Cheating(report.verdict.value, report.says)
 
 
-def _action_space(where: EnvironmentConfig) -> Space[Any]:
+def _learner(where: EnvironmentConfig) -> Algorithm:
+    """The first learner that takes the environment's actions."""
     env = make_environment(where)
     try:
-        return env.action_space
+        fitting = fitting_algorithms(env.action_space)
+        if not fitting:
+            raise InputError(f"no learner takes the actions {env.action_space}: give --agent-steps 0")
+        return fitting[0]
     finally:
         env.close()
 

@@ -29,6 +29,7 @@ from robometer_rl.rewards import RewardModel, UnreadTaskWarning, load_reward_mod
 from robometer_rl.rewards.protocol import ANY_WORLD, TaskReader, ThresholdsPerTask
 from robometer_rl.world_ids import task_id_of, world_of
 
+from ..agent.policies import fitting_algorithms
 from ..common.environment import EnvironmentConfig, make_environment, success_source, time_limit
 from ..common.files import write_json
 from ..common.policy import Policy, begin_episode, load_policy
@@ -276,7 +277,7 @@ def _report(
     knows = world in model.trained_worlds or ANY_WORLD in model.trained_worlds
     own = model.task_threshold(sentence) if isinstance(model, ThresholdsPerTask) else None
     threshold = float(model.success_threshold) if own is None else own.threshold
-    algorithms = _fitting_algorithms(env.action_space)
+    algorithms = fitting_algorithms(env.action_space)
     limit = time_limit(env)
     reward, motion = measure_reward(random), measure_motion(random, threshold)
     performed = measure_motion(scripted, threshold) if scripted else None
@@ -306,14 +307,6 @@ def _report(
         algorithms, source, limit, threshold, picture, upright, reward, motion, performed,
         measure_times([*random, *scripted]), tuple(checks),
     )  # fmt: skip
-
-
-def _fitting_algorithms(space: gym.Space[Any]) -> tuple[str, ...]:
-    """The learners that take some actions."""
-    if isinstance(space, gym.spaces.Box):
-        return ("sac", "ppo") if np.isfinite([space.low, space.high]).all() else ("ppo",)
-    discrete = (gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)
-    return ("ppo",) if isinstance(space, discrete) else ()
 
 
 def _on_spaces(env: gym.Env[Any, Any], algorithms: Sequence[str]) -> CheckResult:
