@@ -245,7 +245,12 @@ def test_unlabelled_episodes_are_labelled(browser: Browser, tmp_path: Path) -> N
 
 def test_the_command_serves_until_it_is_interrupted(tmp_path: Path) -> None:
     write_videos(tmp_path, {"success/a.mp4": 3, "b.mp4": 3})
-    command = [sys.executable, "-u", "-m", "robometer_rl.cli", "label-demos", str(tmp_path), "--no-browser"]
+    # Where the tests run in the background of a shell, Ctrl+C is ignored, and a child would inherit that.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from robometer_rl.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-u", "-c", code, "label-demos", str(tmp_path), "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

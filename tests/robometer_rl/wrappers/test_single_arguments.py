@@ -192,7 +192,7 @@ def _fresh_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_fresh_warnings")
 def test_an_unseen_world_is_warned_about_once_with_the_way_out() -> None:
     env = make({"world": "fake/other"})
-    words = "'fake/other'.*robometer-rl fit.*larger model.*world=.*fake/count"
+    words = "'fake/other'.*robometer-rl adapt.*larger model.*world=.*fake/count"
     with pytest.warns(UnseenWorldWarning, match=words) as caught:
         env.reset()
     assert [warning.filename for warning in caught] == [__file__], "it points at who called reset()"
