@@ -24,6 +24,14 @@ FOR_RL = {"voc": 0.90, "success_auc": 0.95, "ranking": 0.95}
 FOR_RANKING = {"success_auc": 0.90, "ranking": 0.90}
 """Measure -> value from which a model may rank videos of whole episodes."""
 
+_UNTRIED = {
+    "honest": "",
+    "none": ", as far as episodes tell; no agent has tried to cheat it yet",
+    "unlearned": ", as far as episodes tell; the agent that tried to cheat it learned too little to tell",
+    "unjudged": ", as far as episodes tell; look at what the agent was paid most for",
+}
+"""What is to be added, by what became of the agent."""
+
 _FEWEST = 5
 """Successes, and failures, without which nothing can be said."""
 
@@ -142,9 +150,7 @@ def judge(findings: Findings) -> str:
     caught = [trap for trap in findings.traps if trap.passed is False]
     short = [name for name, least in FOR_RL.items() if not getattr(findings, name) >= least]
     if not short and not caught:
-        tried = findings.cheating is not None and findings.cheating.verdict == "honest"
-        said = "" if tried else ", as far as episodes tell; no agent has tried to cheat it yet"
-        return f"Ready for RL{said}."
+        return f"Ready for RL{_UNTRIED['none' if findings.cheating is None else findings.cheating.verdict]}."
     ranks = all(getattr(findings, name) >= least for name, least in FOR_RANKING.items())
     ready = "Ready for ranking videos, not for RL" if ranks else "Not ready"
     return f"{ready}: {_advice(findings, short, caught)}."

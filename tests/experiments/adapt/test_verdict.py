@@ -78,7 +78,11 @@ AIMLESS = Trap("aimless_progress", "mean progress of aimless motion", 0.4, 0.15)
     [
         (FINE, "Ready for RL, as far as episodes tell; no agent has tried to cheat it yet."),
         (replace(FINE, cheating=Cheating("honest", "")), "Ready for RL."),
-        (replace(FINE, cheating=Cheating("unlearned", "")), "Ready for RL, as far as episodes tell"),
+        (
+            replace(FINE, cheating=Cheating("unlearned", "")),
+            "Ready for RL, as far as episodes tell; the agent",
+        ),
+        (replace(FINE, cheating=Cheating("unjudged", "")), "Ready for RL, as far as episodes tell; look at"),
         (replace(FINE, cheating=Cheating("cheated", "")), "Not ready for RL: a short agent was paid"),
         (
             replace(FINE, voc=0.5),
