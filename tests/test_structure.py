@@ -28,7 +28,7 @@ DIRECTIONS: dict[str, dict[str, set[str]]] = {
         "subenvs": {"scoring", "frames", "world_ids", "errors"},
         "scoring": {"frames", "frame_checks", "success", "world_ids", "errors"},
         # A dead picture is told alike in an environment and in a video.
-        "video": {"arguments", "files", "frame_checks", "errors"},
+        "video": {"arguments", "files", "frame_checks", "templates", "errors"},
         # Its readers take videos too; a recorder takes frames as the wrappers do.
         "datasets": {
             "video",
@@ -42,6 +42,7 @@ DIRECTIONS: dict[str, dict[str, set[str]]] = {
         },
         "success": set(),
         "world_ids": set(),
+        "templates": set(),
         "files": set(),
         "frames": {"errors"},
         "frame_checks": set(),

@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +41,7 @@ from .cheat import find_cheats
 from .examine import findings_table
 from .gather import record_aimless, record_policy, take_demonstrations
 from .replay import unpack_sample
-from .verdict import Cheating, Findings, examine, judge
+from .verdict import Cheating, Findings, examine, is_ready_for_rl, judge
 
 __all__ = ["AdaptConfig", "adapt", "fit_config", "main", "refit"]
 
@@ -248,11 +248,7 @@ def _let_cheat(config: AdaptConfig, sentence: str, checkpoint: Path, console: Co
     where = config.environment(sentence)
     if where is None or not config.agent_steps:
         return None
-    run = RunConfig(
-        env=where.env, task=where.task, env_kwargs=where.env_kwargs, wrappers=where.wrappers,
-        success=where.success, frames=where.frames, seed=config.seed,
-        algo=_learner(where),
-    )  # fmt: skip
+    run = RunConfig(**asdict(where), seed=config.seed, algo=_learner(where))
     report = find_cheats(run, str(checkpoint), config.agent_steps, config.out / "cheat", console)
     if report is None:  # asked to stop; the same command goes on
         raise KeyboardInterrupt
@@ -336,8 +332,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
-    _, sentence = adapt(config, " ".join(words), Console(markup=False))
-    return 0 if "Ready for RL" in sentence else 1
+    found, _ = adapt(config, " ".join(words), Console(markup=False))
+    return 0 if all(is_ready_for_rl(findings) for findings in found.values()) else 1
 
 
 if __name__ == "__main__":

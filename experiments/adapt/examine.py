@@ -20,9 +20,17 @@ from robometer_rl.rewards import load_reward_model
 
 from ..common.progress import tracked
 from ..episodes import list_episodes, read_episode
-from .verdict import FOR_RL, Findings, examine, judge
+from .verdict import FOR_RL, Findings, examine, is_ready_for_rl, judge
 
 __all__ = ["ExamineConfig", "findings_table", "main"]
+
+
+_SAYS = {
+    "voc": "progress of successes (VOC)",
+    "success_auc": "success against failure (AUC)",
+    "ranking": "a success ends above a failure",
+}
+"""The measures of `FOR_RL` in words."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +60,10 @@ def findings_table(task: str, findings: Findings) -> Table:
     )
     for heading in ("measure", "value", "for RL", ""):
         table.add_column(heading)
-    rows: list[tuple[str, float, str, bool | None]] = [
-        ("progress of successes (VOC)", findings.voc, f">= {FOR_RL['voc']}", None),
-        ("success against failure (AUC)", findings.success_auc, f">= {FOR_RL['success_auc']}", None),
-        ("a success ends above a failure", findings.ranking, f">= {FOR_RL['ranking']}", None),
-    ]
-    for (says, value, wanted, _), name in zip(rows, FOR_RL, strict=True):
-        table.add_row(says, _number(value), wanted, _mark(None if value != value else value >= FOR_RL[name]))
+    for name, least in FOR_RL.items():
+        value = getattr(findings, name)
+        passed = None if value != value else value >= least
+        table.add_row(_SAYS[name], _number(value), f">= {least}", _mark(passed))
     table.add_row("failures called done at the threshold", _number(findings.false_alarms), "", "")
     table.add_row("successes found at the threshold", _number(findings.found), "", "")
     for trap in findings.traps:
@@ -88,17 +93,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"{config.data} has no tasks.json, which says what its episodes show")
         model = load_reward_model(config.model)
         paths = {task: list_episodes(config.data, task) for task in tasks}
-    found, said = {}, []
+    found = {}
     for task, sentences in tasks.items():
         read = tracked(paths[task], console, "episodes read", len(paths[task]))
         episodes = {path.stem: read_episode(path) for path in read}
         found[task] = examine(model, episodes, sentences[0], model.success_threshold)
         console.print(findings_table(task, found[task]))
-        said.append(judge(found[task]))
-        console.print(said[-1])
+        console.print(judge(found[task]))
     if config.json is not None:
         write_json(config.json, {task: findings.as_dict() for task, findings in found.items()})
-    return 0 if all(sentence.startswith("Ready for RL") for sentence in said) else 1
+    return 0 if all(map(is_ready_for_rl, found.values())) else 1
 
 
 if __name__ == "__main__":

@@ -100,8 +100,7 @@ class ImproveConfig:
                 raise ValueError(f"{name}={getattr(self, name)} must be at least {least}")
         where = self.environment
         run = RunConfig(
-            env=where.env, task=where.task, env_kwargs=where.env_kwargs, wrappers=where.wrappers,
-            success=where.success, frames=where.frames, algo=self.algo, seed=self.seed, steps=self.steps,
+            **asdict(where), algo=self.algo, seed=self.seed, steps=self.steps,
             action_repeat=self.action_repeat, horizon=self.horizon, n_envs=self.n_envs,
             overrides=self.overrides,
         )  # fmt: skip

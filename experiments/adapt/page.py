@@ -6,7 +6,6 @@ import base64
 import io
 import shlex
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,21 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from robometer_rl.envs.extras import naming_extras
+from robometer_rl.templates import NO_NETWORK, template_environment
 
 from ..common.files import write_whole
 from ..episodes import read_episode
-
-with naming_extras():
-    from jinja2 import Environment, PackageLoader, StrictUndefined
 
 if TYPE_CHECKING:
     from .cheat import CheatReport, PaidEpisode
 
 __all__ = ["EpisodeView", "render_page", "view_episode", "write_page"]
 
-# No scheme but data: is allowed, so the page cannot ask the network for anything, whatever it holds.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _THUMBS = 8
 _SIDE = 120
 """Of a picture in a filmstrip, pixels."""
@@ -81,7 +75,7 @@ def render_page(report: CheatReport, sentence: str, checkpoint: str) -> str:
     waits = any(episode.done is None for episode in report.best)
     label = shlex.join(["robometer-rl", "label-demos", str(report.folder / "to_label")]) if waits else ""
     return (
-        _environment()
+        template_environment(__package__)
         .get_template("cheats.html.j2")
         .render(
             report=report,
@@ -90,21 +84,10 @@ def render_page(report: CheatReport, sentence: str, checkpoint: str) -> str:
             checkpoint=checkpoint,
             views=views,
             label=label,
-            policy=POLICY,
+            policy=NO_NETWORK,
             width=WIDTH,
             height=HEIGHT,
         )
-    )
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader(__package__),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
     )
 
 

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from robometer_rl.rewards import RewardModel
 
 from ..episodes import AIMLESS, Episode
-from ..reward_model.evaluate import EncodedVideo
-from ..reward_model.labels import success_progress
-from ..reward_model.metrics import pearson_r
+from ..reward_model.evaluate import EncodedVideo, rewind_r
 
 __all__ = ["Trap", "set_traps"]
 
@@ -48,12 +46,12 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def set_traps(model: RewardModel, episodes: Sequence[Episode], sentence: str) -> list[Trap]:
+def set_traps(model: RewardModel, shown: Sequence[tuple[Episode, EncodedVideo]], sentence: str) -> list[Trap]:
     """Shows a model the traps that can be made of the episodes of one task.
 
     Args:
         model: The reward model.
-        episodes: Episodes that it was not trained on, of known success.
+        shown: Episodes that it was not trained on, of known success, and their videos as it reads them.
         sentence: What they show.
 
     Returns:
@@ -63,8 +61,7 @@ def set_traps(model: RewardModel, episodes: Sequence[Episode], sentence: str) ->
     stalls: list[float] = []
     stills: list[float] = []
     rewinds: list[float] = []
-    for episode in episodes:
-        video = EncodedVideo(model, episode.frames)
+    for episode, video in shown:
         progress = video.score(sentence).progress
         if episode.kind in AIMLESS:
             aimless.append(float(progress.mean()))
@@ -74,28 +71,20 @@ def set_traps(model: RewardModel, episodes: Sequence[Episode], sentence: str) ->
         stalls.append(float(np.abs(after - after[0]).max()))
         stills.append(float(video.score(sentence, np.zeros(_STALL, np.int64)).progress.max()))
         if episode.known_success.any():
-            rewinds.append(_rewind_r(video, episode, sentence))
+            rewinds.append(rewind_r(video, episode, sentence))
     return [
         Trap("aimless_progress", "mean progress of aimless motion", _mean(aimless), 0.15),
         Trap("stall_drift", "drift of progress while the picture stands still", _mean(stalls), 0.15),
         Trap("still_progress", "progress of a robot that never moves", _mean(stills), 0.15),
         Trap("rewind_r", "correlation of progress when a success is rewound", _mean(rewinds), None, 0.7),
-        Trap("flat_progress", "progress of a flat grey picture", _flat(model, episodes, sentence), 0.3),
+        Trap("flat_progress", "progress of a flat grey picture", _flat(model, shown, sentence), 0.3),
     ]
 
 
-def _rewind_r(video: EncodedVideo, episode: Episode, sentence: str) -> float:
-    first = int(np.argmax(episode.known_success))
-    order = np.concatenate([np.arange(first + 1), np.arange(first - 1, -1, -1)])
-    labels = success_progress(episode)[order]
-    known = np.isfinite(labels)
-    return pearson_r(video.score(sentence, order).progress[known], labels[known])
-
-
-def _flat(model: RewardModel, episodes: Sequence[Episode], sentence: str) -> float:
+def _flat(model: RewardModel, shown: Sequence[tuple[Episode, EncodedVideo]], sentence: str) -> float:
     """Highest progress while the picture is lost after the first frame."""
-    if not episodes:
+    if not shown:
         return float("nan")
-    first: NDArray[np.uint8] = episodes[0].frames[:1]
+    first: NDArray[np.uint8] = shown[0][0].frames[:1]
     grey = np.full_like(first, 127).repeat(_STALL, axis=0)
     return float(model.score(np.concatenate([first, grey]), sentence).progress[1:].max())

@@ -12,11 +12,12 @@ import numpy as np
 from robometer_rl.rewards import RewardModel
 
 from ..episodes import Episode
+from ..reward_model.evaluate import EncodedVideo
 from ..reward_model.labels import success_progress
 from ..reward_model.metrics import pearson_r, roc_auc
 from .traps import Trap, set_traps
 
-__all__ = ["FOR_RANKING", "FOR_RL", "Cheating", "Findings", "examine", "judge"]
+__all__ = ["FOR_RANKING", "FOR_RL", "Cheating", "Findings", "examine", "is_ready_for_rl", "judge"]
 
 FOR_RL = {"voc": 0.90, "success_auc": 0.95, "ranking": 0.95}
 """Measure -> value from which a model may be learned from, if it falls for no trap."""
@@ -98,15 +99,15 @@ def examine(model: RewardModel, episodes: Mapping[str, Episode], sentence: str, 
     ends: dict[bool, list[float]] = {True: [], False: []}
     peaks: dict[bool, list[float]] = {True: [], False: []}
     failures: dict[str, tuple[float, float]] = {}
+    videos: dict[str, EncodedVideo] = {}
     for name, episode in episodes.items():
-        scores = model.score(episode.frames, sentence)
+        videos[name] = EncodedVideo(model, episode.frames)
+        scores = videos[name].score(sentence)
         done = bool(episode.known_success.any())
         ends[done].append(float(scores.progress[-1]))
         peaks[done].append(float(scores.success.max()))
         if done:
-            labels = success_progress(episode)
-            known = np.isfinite(labels)
-            vocs[name] = pearson_r(scores.progress[known], labels[known])
+            vocs[name] = pearson_r(scores.progress, success_progress(episode))
         else:
             failures[name] = float(scores.success.max()), float(scores.progress.max())
     worst_success = min(vocs, key=lambda name: vocs[name], default="")
@@ -122,12 +123,17 @@ def examine(model: RewardModel, episodes: Mapping[str, Episode], sentence: str, 
         worst_success=worst_success and f"{worst_success} (VOC {vocs[worst_success]:.2f})",
         worst_failure=worst_failure
         and "{} (success {:.2f}, progress {:.2f})".format(worst_failure, *failures[worst_failure]),
-        traps=set_traps(model, list(episodes.values()), sentence),
+        traps=set_traps(model, [(episode, videos[name]) for name, episode in episodes.items()], sentence),
     )
 
 
 def _share(values: Sequence[float], threshold: float) -> float:
     return float(np.mean(np.array(values) >= threshold)) if values else math.nan
+
+
+def is_ready_for_rl(findings: Findings) -> bool:
+    """Whether `judge` says so."""
+    return judge(findings).startswith("Ready for RL")
 
 
 def judge(findings: Findings) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from robometer_rl.templates import template_environment
 
 from .blocks import Block, Section
 
@@ -16,17 +15,6 @@ POLICY = (
     "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'"
 )
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader(__package__),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def page(title: str, head: Sequence[Block], sections: Sequence[Section]) -> str:
@@ -40,6 +28,6 @@ def page(title: str, head: Sequence[Block], sections: Sequence[Section]) -> str:
     Returns:
         The text of the file.
     """
-    template = _environment().get_template("page.html.j2")
+    template = template_environment(__package__).get_template("page.html.j2")
     shown = [section for section in sections if section.blocks]
     return template.render(title=title, head=head, sections=shown, policy=POLICY)

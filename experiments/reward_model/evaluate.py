@@ -179,6 +179,22 @@ def _idle_measures(scored: Sequence[Scored]) -> dict[str, float]:
     }
 
 
+def rewind_r(video: EncodedVideo, episode: Episode, sentence: str) -> float:
+    """Correlation of progress with its labels when a success runs up to where it is done, and back.
+
+    Args:
+        video: The episode as the model reads it.
+        episode: A success.
+        sentence: What it shows.
+
+    Returns:
+        r in [-1, 1].
+    """
+    first = int(np.argmax(episode.known_success))
+    order = np.concatenate([np.arange(first + 1), np.arange(first - 1, -1, -1)])
+    return pearson_r(video.score(sentence, order).progress, success_progress(episode)[order])
+
+
 def _order_measures(scored: Sequence[Scored], sentence: str, rng: np.random.Generator) -> dict[str, float]:
     """Stalls, robots that never move, rewound successes."""
     drifts, stills, rewinds = [], [], []
@@ -190,10 +206,7 @@ def _order_measures(scored: Sequence[Scored], sentence: str, rng: np.random.Gene
         drifts.append(float(np.abs(progress[cut:] - progress[cut]).max()))
         stills.append(float(item.video.score(sentence, np.zeros(_STILL, dtype=np.int64)).progress.max()))
         if item.episode.known_success.any():
-            first = int(np.argmax(item.episode.known_success))
-            order = np.concatenate([np.arange(first + 1), np.arange(first - 1, -1, -1)])
-            labels = success_progress(item.episode)[order]
-            rewinds.append(pearson_r(item.video.score(sentence, order).progress, labels))
+            rewinds.append(rewind_r(item.video, item.episode, sentence))
     return {
         "stall_drift": _known(drifts),
         "still_progress": _known(stills),

@@ -99,10 +99,10 @@ def _task_shares(run: TrainingRun, tasks: Collection[str]) -> dict[str, float] |
     }
 
 
-def _stops(
+def _look(
     run: TrainingRun, judges: Sequence[Episode], texts: Mapping[str, TaskText], log: Any, console: Console
-) -> bool:
-    """Whether validation says that the run has come to its end; asked each `evaluate_every` steps."""
+) -> None:
+    """Notes what validation says of the weights now."""
     with torch.random.fork_rng():  # a new network draws weights: training must not notice
         model = CompactReward(Checkpoint(run.averaged(), run.tokenizer), run.config.device)
         found = measures(score_episodes(model, judges, texts))
@@ -111,7 +111,7 @@ def _stops(
         log.add_scalar(f"validation/{name}", value, run.step)
     values = ", ".join(f"{name} {value:.3f}" for name, value in known.items())
     console.print(f"step {run.step}, {run.seconds / 60:.1f} min: {values} on {len(judges)} episodes")
-    return run.note_error(1.0 - float(np.mean(list(known.values()))))
+    run.note_error(1.0 - float(np.mean(list(known.values()))))
 
 
 def _train(
@@ -120,7 +120,7 @@ def _train(
     log: Any,
     console: Console,
     validation: dict[str, list[Episode]],
-    stops: Callable[[], bool] | None,
+    look: Callable[[], None] | None,
 ) -> None:
     config = run.config
     precision = {"float32": torch.float32, "bfloat16": torch.bfloat16}[config.precision]
@@ -133,7 +133,7 @@ def _train(
             return sampler.draw(np.random.default_rng([config.seed, step]))
 
         upcoming = loader.submit(draw, run.step)
-        while run.step < config.steps:
+        while run.step < config.steps and not run.stopped:
             start = time.perf_counter()
             batch = upcoming.result()
             upcoming = loader.submit(draw, run.step + 1)
@@ -161,15 +161,17 @@ def _train(
                 log.add_scalar("learning_rate", rate, run.step)
                 terms = " ".join(f"{name} {value:.3f}" for name, value in saved.items())
             advance(note=terms)
-            if run.step % config.save_every == 0 or run.step == config.steps:
+            over = run.step == config.steps
+            due = run.step % config.evaluate_every == 0
+            if look is not None and (due or over):
+                look()
+            # After the look, so that a resumed run has seen what this one saw.
+            if run.step % config.save_every == 0 or over or run.stopped:
                 run.save()
-            if run.step % config.evaluate_every and run.step < config.steps:
-                continue
-            if validation and run.step < config.steps:
+            if validation and due and not over:
                 _evaluate_on_the_way(run, validation, log, console)
-            if stops is not None and stops():
-                console.print(f"no better evaluation in the last {config.stop_after}: stopped")
-                break
+        if run.stopped:
+            console.print(f"no better evaluation in the last {config.stop_after}: stopped")
 
 
 def _evaluate_on_the_way(
@@ -235,8 +237,8 @@ def fit(config: FitConfig, command: str, console: Console) -> Path:
             validation = load_validation(config.validation, list(own), config.evaluate_episodes)
         judges = _judging_episodes(run, own) if config.stop_after else []
     with SummaryWriter(str(config.out / "tensorboard"), purge_step=run.step) as log:
-        stops = partial(_stops, run, judges, texts, log, console) if judges else None
-        _train(run, sampler, log, console, validation, stops)
+        look = partial(_look, run, judges, texts, log, console) if judges else None
+        _train(run, sampler, log, console, validation, look)
         judged, evaluation = _judge(run, texts, own, log, console)
     training = _record(run, command, episodes) | {"evaluation": evaluation}
     folder = config.out / "checkpoint"

@@ -188,23 +188,24 @@ class TrainingRun:
         }
         _save_whole(state, self.path)
 
-    def note_error(self, error: float) -> bool:
-        """Keeps what validation says of the weights now, and the weights if they are the best.
-
-        Args:
-            error: Of the averaged weights, lower is better.
-
-        Returns:
-            Whether the run may stop: as many evaluations as `stop_after` have passed without a better one.
-        """
-        if error < min(self.errors, default=math.inf):
-            _save_whole(self.averaged().state_dict(), self.best_path)
-        self.errors.append(error)
+    @property
+    def stopped(self) -> bool:
+        """Whether as many evaluations as `stop_after` have passed without a better one."""
         reference, last = math.inf, 0
         for i, found in enumerate(self.errors):
             if found < reference - _BETTER:
                 reference, last = found, i
-        return len(self.errors) - 1 - last >= self.config.stop_after
+        return bool(self.errors) and len(self.errors) - 1 - last >= self.config.stop_after
+
+    def note_error(self, error: float) -> None:
+        """Keeps what validation says of the weights now, and the weights if they are the best.
+
+        Args:
+            error: Of the averaged weights, lower is better.
+        """
+        if error < min(self.errors, default=math.inf):
+            _save_whole(self.averaged().state_dict(), self.best_path)
+        self.errors.append(error)
 
     def resume(self) -> bool:
         """Load the saved state if there is one; says whether there was."""

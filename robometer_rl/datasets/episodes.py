@@ -7,8 +7,6 @@ the file. What a frame's label is, `experiments/reward_model/labels.py` says.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from robometer_rl.envs.extras import naming_extras
 
 from ..world_ids import is_task
+from .hdf5 import opened
 
 with naming_extras():
     import h5py
@@ -64,6 +63,8 @@ UNMOVED = 0.05
 # A frame of 96x96 pixels fits DEFLATE's window of 32 KiB: with several frames in a chunk the static
 # background of a frame is coded as a copy of the frame before.
 _CHUNK_FRAMES = 16
+
+_FAULT = "is not a whole episode file"
 
 _LARGEST = 2**63 - 1
 """The largest whole number of an episode: HDF5 stores them in 64 bits."""
@@ -269,7 +270,7 @@ def read_episode(path: Path) -> Episode:
         ValueError: The file is not HDF5, is cut off, or lacks a dataset or attribute, or one of them is not
             what an episode has there.
     """
-    with _opened(path) as file:
+    with opened(path, _FAULT) as file:
         return Episode(
             task=_text(file, "task"),
             kind=_text(file, "kind"),
@@ -287,7 +288,7 @@ def read_frame_kind(path: Path) -> tuple[int, int, int]:
     Raises:
         ValueError: The file is no whole episode file.
     """
-    with _opened(path) as file:
+    with opened(path, _FAULT) as file:
         _, height, width, _ = _dataset(file, "frames", 4).shape
         return int(height), int(width), int(file.attrs["frame_every"])
 
@@ -298,7 +299,7 @@ def read_outcome(path: Path) -> bool:
     Raises:
         ValueError: The file is no whole episode file, or nobody has said whether the episode succeeds.
     """
-    with _opened(path) as file:
+    with opened(path, _FAULT) as file:
         if "success" not in file:
             raise ValueError("it is unlabelled: `robometer-rl label-demos` asks whether it succeeds")
         return bool(np.any(_dataset(file, "success", 1)[:]))
@@ -328,7 +329,7 @@ def read_summary(path: Path) -> EpisodeSummary:
     Raises:
         ValueError: The file is no whole episode file.
     """
-    with _opened(path) as file:
+    with opened(path, _FAULT) as file:
         return EpisodeSummary(
             task=_text(file, "task"),
             kind=_text(file, "kind"),
@@ -337,18 +338,6 @@ def read_summary(path: Path) -> EpisodeSummary:
             success=_dataset(file, "success", 1)[:] if "success" in file else None,
             progress=_dataset(file, "progress", 1)[:] if "progress" in file else None,
         )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """An episode file to read from; what is wrong with it is told by its name."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (FileNotFoundError, PermissionError, IsADirectoryError):
-        raise
-    except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is not a whole episode file: {error}") from error
 
 
 def _text(file: Any, name: str) -> str:

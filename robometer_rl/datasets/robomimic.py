@@ -12,8 +12,7 @@ them, upside down, under names that end in `_rgb`. So do files of robomimic that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from robometer_rl.envs.extras import naming_extras
 
 from ..frames import MIN_SIDE, resize_frame
 from .episodes import FAILURE, Episode
+from .hdf5 import opened
 from .protocol import EpisodeReader, ReadOptions, kept_frames, task_id_of, thinned_success
 
 with naming_extras():
@@ -31,6 +31,7 @@ with naming_extras():
 
 __all__ = ["RobomimicFile"]
 
+_FAULT = "cannot be read as robomimic's HDF5"
 _SUFFIXES = (".hdf5", ".h5")
 _FAVOURITES = ("agentview_image", "agentview_rgb")
 """The camera that shows the whole scene, in robosuite's own worlds."""
@@ -54,7 +55,7 @@ class RobomimicFile(EpisodeReader):
             ValueError: It is no HDF5 file of this layout, or holds no such camera; the message lists them.
         """
         self.root, self.options = root, options
-        with _opened(root) as file:
+        with opened(root, _FAULT) as file:
             found = file.get("data")
             demos = dict(found) if isinstance(found, h5py.Group) else {}
             demos = {name: demos[name] for name in sorted(demos, key=_number)}
@@ -93,7 +94,7 @@ class RobomimicFile(EpisodeReader):
         done at its last frame: they are successes as a rule.
         """
         (sentence,) = self.sentences(name)
-        with _opened(self.root) as file:
+        with opened(self.root, _FAULT) as file:
             demo = file["data"][name]
             frames, kept = self._frames(demo)
             after = _success_after(demo, self._teller, len(demo["obs"][self._camera]))
@@ -144,18 +145,6 @@ class RobomimicFile(EpisodeReader):
         upright = np.ascontiguousarray(picture[::-1] if self._flips else picture)
         size = self.options.image_size
         return upright if size is None else resize_frame(upright, size)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """The file to read from; what is wrong with it is told by its name."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (FileNotFoundError, PermissionError, IsADirectoryError):
-        raise
-    except (OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as robomimic's HDF5: {error}") from error
 
 
 def _number(name: str) -> tuple[int, str]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
+from ..templates import NO_NETWORK, template_environment
 from .notice import worlds_notice
 from .ranking import RankedVideo, VideoRanking
 from .scored import FailedVideo, ScoredVideo, VideoScores, spread_evenly
@@ -17,8 +16,6 @@ from .tables import Row, rows_of, scores_of, summary
 
 __all__ = ["page_text"]
 
-# No scheme but data: is allowed, so the page cannot ask the network for anything, whatever it holds.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 WIDTH, HEIGHT = 600, 120
 """Of the curves, in units of their drawing."""
 POINTS = 400
@@ -41,17 +38,6 @@ class _Card:
     end: str
 
 
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader(__package__),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def page_text(found: VideoScores | VideoRanking) -> str:
     """Renders the page.
 
@@ -68,10 +54,10 @@ def page_text(found: VideoScores | VideoRanking) -> str:
         rows = sorted(rows, key=_quality, reverse=True)
     tasks = sorted({row.result.task for row in rows})
     return (
-        _environment()
+        template_environment(__package__)
         .get_template("videos.html.j2")
         .render(
-            policy=POLICY,
+            policy=NO_NETWORK,
             title="Ranking of videos" if ranking else "Scores of videos",
             order=_order(ranking),
             tasks=tasks,

@@ -12,6 +12,7 @@ import pytest
 from robometer_rl.experiments.adapt.traps import Trap, set_traps
 from robometer_rl.experiments.adapt.verdict import Cheating, Findings, examine, judge
 from robometer_rl.experiments.episodes import Episode
+from robometer_rl.experiments.reward_model.evaluate import EncodedVideo
 from robometer_rl.rewards.protocol import Scores
 
 NAN = math.nan
@@ -108,7 +109,8 @@ def test_a_trap_is_passed_failed_or_not_known() -> None:
 
 def test_traps_of_a_model_that_reads_brightness() -> None:
     aimless = episode("random", [0.4, 0.6], [0, 0], [False] * 2)
-    found = {trap.name: trap.value for trap in set_traps(Bright(), [GOOD_SUCCESS, aimless], "press")}  # type: ignore[arg-type]
+    shown = [(one, EncodedVideo(Bright(), one.frames)) for one in (GOOD_SUCCESS, aimless)]  # type: ignore[arg-type]
+    found = {trap.name: trap.value for trap in set_traps(Bright(), shown, "press")}  # type: ignore[arg-type]
     assert found["aimless_progress"] == pytest.approx(0.5, abs=0.01)
     assert found["stall_drift"] == 0.0
     assert found["still_progress"] == pytest.approx((0.0 + 0.4) / 2, abs=0.01)

@@ -508,10 +508,10 @@ def test_a_run_that_stops_by_validation_saves_its_best_weights(
     kept: list[dict[str, torch.Tensor]] = []
     note = training_run.TrainingRun.note_error
 
-    def worsen(run: training_run.TrainingRun, error: float) -> bool:
+    def worsen(run: training_run.TrainingRun, error: float) -> None:
         assert 0.0 <= error <= 2.0
         kept.append(run.averaged().state_dict())
-        return note(run, next(errors))
+        note(run, next(errors))
 
     monkeypatch.setattr(training_run.TrainingRun, "note_error", worsen)
     config = replace(own, validation=own.data, stop_after=2, evaluate_every=3, steps=60)
@@ -527,3 +527,19 @@ def test_a_run_that_stops_by_validation_saves_its_best_weights(
 def test_stopping_by_validation_needs_a_success_to_judge_by(own: FitConfig) -> None:
     with pytest.raises(ValueError, match="stop_after=1 needs successes to judge by"):
         fit(replace(own, stop_after=1), "", quiet())
+
+
+def test_a_run_that_was_killed_after_it_stopped_does_not_go_on(
+    own: FitConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = training_run.TrainingRun.note_error
+    monkeypatch.setattr(training_run.TrainingRun, "note_error", lambda run, error: note(run, 0.5))
+    config = replace(own, validation=own.data, stop_after=1, evaluate_every=3, save_every=100, steps=60)
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "_judge", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            fit(config, "", quiet())
+    lines = io.StringIO()
+    saved = fit(config, "", Console(file=lines, width=300))
+    assert "resumed at step 6" in lines.getvalue()
+    assert load_checkpoint(saved).training["steps"] == 6
