@@ -48,6 +48,9 @@ __all__ = ["AdaptConfig", "adapt", "fit_config", "main", "refit"]
 _BLIND_STEPS = 300
 """Optimiser steps where there are too few successes to keep one aside: about where the others stop."""
 
+_LOST_PICTURES = 4
+"""Videos of each task whose picture is lost; without them a grey picture may be read as done."""
+
 SIDE_WORDS = frozenset({"left", "right", "leftmost", "rightmost", "clockwise", "counterclockwise"})
 """Words of a sentence that a mirrored picture would make wrong."""
 
@@ -154,6 +157,9 @@ def fit_config(config: AdaptConfig, sentences: Sequence[str]) -> FitConfig:
         sentences=config.out / "episodes" / "tasks.json",
         # One sentence teaches nothing about reading sentences.
         freeze=("word_projection",),
+        # With the statistics of one world's pictures the others' are read wrongly.
+        freeze_statistics=True,
+        lost_pictures=_LOST_PICTURES,
         replay=config.out / "replay" if config.replay_share else None,
         replay_share=config.replay_share or 0.5,
         # Where no success can be kept aside, nothing says when to stop.

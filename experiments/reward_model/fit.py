@@ -26,6 +26,7 @@ from robometer_rl.envs.extras import naming_extras
 from robometer_rl.errors import checking_input
 from robometer_rl.rewards.compact.checkpoint import Checkpoint, save_checkpoint
 from robometer_rl.rewards.compact.runtime import CompactReward
+from robometer_rl.rewards.training.lost_pictures import lose_pictures
 from robometer_rl.rewards.training.sampling import (
     BatchSampler,
     TaskText,
@@ -60,6 +61,9 @@ def _load(
     # Also those of the table beside those of --sentences: each is a wrong sentence for the other's videos.
     run.tokenizer.refuse_alike({name: text.sentences for name, text in texts.items()})
     episodes = label_all(recorded, texts, config.success_negative_below)
+    own_episodes = [episode for episode in episodes if episode.task in run.tasks]
+    rng = np.random.default_rng([config.seed, _LOST])
+    episodes += lose_pictures(own_episodes, config.lost_pictures, rng)
     frames = sum(len(e.frames) for e in episodes)
     console.print(f"{len(episodes)} episodes, {frames} frames, {len(texts)} tasks")
     if run.aside:
@@ -74,6 +78,9 @@ def _load(
         )
     return episodes, texts
 
+
+_LOST = 2**31
+"""Second part of the seed of lost pictures; that of a batch is its step."""
 
 _JUDGED_PER_KIND = 10
 """Training episodes per task and kind that judge a fit for which no others are there."""

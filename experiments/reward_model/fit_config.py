@@ -37,6 +37,11 @@ class FitConfig:
     """Share of the batches that is drawn from the tasks of --replay."""
     freeze: tuple[str, ...] = ()
     """Parts of the network that keep the weights of --start, such as word_projection or encoder.stage1."""
+    freeze_statistics: bool = False
+    """Normalise by the statistics of --start instead of each batch's: what is seen then looks as it did to
+    the tasks that --start knows."""
+    lost_pictures: int = 0
+    """Videos to add for each task of --data whose picture is lost after the first frame, with progress 0."""
     allow_unseen: bool = False
     """Train on tasks of the unseen split too, which are then no test of generalisation any more."""
     steps: int = 4000
@@ -92,9 +97,12 @@ class FitConfig:
             ValueError: One is out of its range.
         """
         least = {"steps": 1, "seed": 0, "warmup": 0, "threads": 0, "save_every": 1, "stop_after": 0}
+        least["lost_pictures"] = 0
         for name, bound in {**least, "evaluate_every": 1, "evaluate_episodes": 1}.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} should be at least {bound}, got {getattr(self, name)}")
+        if self.freeze_statistics and self.start is None:
+            raise ValueError("freeze_statistics=True needs --start: a new network has no statistics yet")
         for name in ("ema", "false_positives"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(f"{name} should be from 0 up to, but not, 1, got {getattr(self, name)}")

@@ -50,8 +50,13 @@ def _optimizer(network: CompactRewardNetwork, config: FitConfig) -> torch.optim.
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
 
 
-def _freeze(network: CompactRewardNetwork, parts: Sequence[str]) -> None:
+def _freeze(network: CompactRewardNetwork, parts: Sequence[str], statistics: bool) -> None:
     """Lets parts of a network keep their weights, and their normalisation its statistics.
+
+    Args:
+        network: The network, in training mode.
+        parts: Names of the parts.
+        statistics: Lets all of its batch normalisation keep its statistics.
 
     Raises:
         ValueError: The network has no such part.
@@ -63,6 +68,9 @@ def _freeze(network: CompactRewardNetwork, parts: Sequence[str]) -> None:
             raise ValueError(f"freeze={part!r} is no part of the network: choose from {', '.join(close)}")
         modules[part].requires_grad_(False)
         modules[part].eval()
+    for module in modules.values() if statistics else ():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
 
 
 def warmed_average(largest: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
@@ -136,7 +144,7 @@ class TrainingRun:
         self.network, self.tokenizer = self.start.network, self.start.tokenizer
         torch.nn.Module.to(self.network, config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.train()
-        _freeze(self.network, config.freeze)
+        _freeze(self.network, config.freeze, config.freeze_statistics)
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network,
             multi_avg_fn=warmed_average(config.ema),

@@ -455,6 +455,29 @@ def test_frozen_parts_keep_the_weights_of_the_start(own: FitConfig) -> None:
         fit(replace(own, freeze=("encoder.stage9",), out=own.out / "b"), "", quiet())
 
 
+def test_frozen_statistics_are_those_of_the_start(own: FitConfig) -> None:
+    assert own.start is not None
+    before = load_checkpoint(own.start).network.state_dict()
+    statistics = {name for name in before if name.endswith(("running_mean", "running_var"))}
+    for frozen in (False, True):
+        saved = fit(replace(own, freeze_statistics=frozen, out=own.out / str(frozen)), "", quiet())
+        after = load_checkpoint(saved).network.state_dict()
+        changed = {name for name in before if not torch.equal(before[name], after[name])}
+        assert (statistics & changed) == (set() if frozen else statistics)
+        assert changed - statistics, "the weights learn either way"
+    with pytest.raises(ValueError, match="freeze_statistics=True needs --start"):
+        FitConfig(freeze_statistics=True)
+
+
+def test_lost_pictures_are_learned_to_show_nothing(own: FitConfig) -> None:
+    lines = io.StringIO()
+    fit(replace(own, lost_pictures=3), "", Console(file=lines, width=300))
+    count = len(list_episodes(own.data)) + 3 * 2
+    assert f"{count} episodes" in lines.getvalue(), "three for each of the two tasks"
+    with pytest.raises(ValueError, match="lost_pictures should be at least 0, got -1"):
+        FitConfig(lost_pictures=-1)
+
+
 @pytest.fixture
 def replayed(own: FitConfig, data: Path) -> FitConfig:
     """A fit on a task outside the table with the tasks of the table replayed."""
