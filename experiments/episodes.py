@@ -19,6 +19,7 @@ from robometer_rl.datasets.episodes import (
     read_episode,
     read_frame_kind,
     read_outcome,
+    task_of,
     write_episode,
 )
 
@@ -36,5 +37,6 @@ __all__ = [
     "read_episode",
     "read_frame_kind",
     "read_outcome",
+    "task_of",
     "write_episode",
 ]

@@ -33,7 +33,7 @@ from ..agent.run import Algorithm, RunConfig
 from ..common.allocator import keep_freed_memory
 from ..common.environment import EnvironmentConfig, make_environment
 from ..common.files import write_json
-from ..episodes import list_episodes, read_episode, read_outcome
+from ..episodes import list_episodes, read_episode, read_outcome, task_of
 from ..reward_model.dataset import checkpoint_folder
 from ..reward_model.fit import FitConfig, fit
 from ..reward_model.verdict import hold_aside
@@ -298,9 +298,7 @@ def adapt(config: AdaptConfig, command: str, console: Console) -> tuple[dict[str
     _, aside = hold_aside(config.out / "episodes", config.out / "validation")
     found: dict[str, Findings] = {}
     for task, sentences in tasks.items():
-        paths = [
-            path for path in aside if path.parent.relative_to(config.out / "episodes").as_posix() == task
-        ]
+        paths = [path for path in aside if task_of(path, config.out / "episodes") == task]
         episodes = {path.stem: read_episode(path) for path in paths}
         found[task] = examine(model, episodes, sentences[0], model.success_threshold)
         cheating = _let_cheat(config, sentences[0], folder, console)

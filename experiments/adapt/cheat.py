@@ -33,7 +33,7 @@ from ..agent.run import RunConfig
 from ..agent.train import TrainCommand, train
 from ..common.files import write_json
 from ..common.progress import tracked
-from ..episodes import FAILURE, UNLABELLED, list_episodes, read_episode
+from ..episodes import FAILURE, UNLABELLED, list_episodes, read_episode, task_of
 from ..reward_model.metrics import roc_auc
 
 __all__ = [
@@ -351,7 +351,7 @@ def _ask(report: CheatReport, sentence: str) -> None:
     for episode in report.best:
         if episode.done is not None or episode.number in labels:
             continue
-        task = episode.path.parent.relative_to(report.folder / "episodes").as_posix()
+        task = task_of(episode.path, report.folder / "episodes")
         target = folder / task / episode.path.name
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)

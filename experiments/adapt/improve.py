@@ -32,7 +32,7 @@ from ..agent.run import Algorithm, RunConfig
 from ..common.allocator import keep_freed_memory
 from ..common.environment import EnvironmentConfig
 from ..common.files import write_json
-from ..episodes import FAILURE, UNLABELLED, Episode, list_episodes, read_episode, write_episode
+from ..episodes import FAILURE, UNLABELLED, Episode, list_episodes, read_episode, task_of, write_episode
 from ..reward_model.dataset import checkpoint_folder
 from ..reward_model.verdict import hold_aside, measures, score_episodes
 from .adapt import AdaptConfig, refit
@@ -65,6 +65,8 @@ class ImproveConfig:
     """Its learner."""
     action_repeat: int = 0
     """Environment steps per decision; 0 stands for 5 in worlds of the task table and for 1 elsewhere."""
+    action_scale: float = 1.0
+    """Factor on every action, above 0 and at most 1, as `robometer-rl train` takes it."""
     horizon: int = 0
     """Environment steps per episode; 0 stands for 150 in worlds of the table and for the environment's own
     limit elsewhere."""
@@ -101,8 +103,8 @@ class ImproveConfig:
         where = self.environment
         run = RunConfig(
             **asdict(where), algo=self.algo, seed=self.seed, steps=self.steps,
-            action_repeat=self.action_repeat, horizon=self.horizon, n_envs=self.n_envs,
-            overrides=self.overrides,
+            action_repeat=self.action_repeat, action_scale=self.action_scale, horizon=self.horizon,
+            n_envs=self.n_envs, overrides=self.overrides,
         )  # fmt: skip
         replace(run, seed=self.seed + self.rounds - 1)  # the last agent's
         object.__setattr__(self, "run", run)
@@ -237,7 +239,7 @@ def _read_demos(config: ImproveConfig) -> _Demos:
     """Finds the demonstrations of the task, and which of them are kept aside."""
     root, where = config.demos.expanduser(), config.environment
     told = read_tasks(root) if root.is_dir() else {}
-    there = {path.parent.relative_to(root).as_posix() for path in list_episodes(root)}
+    there = {task_of(path, root) for path in list_episodes(root)}
     if not there:
         raise ValueError(f"{root} holds no episodes: record some with RecordEpisodes")
     task = where.env if where.in_table else _task_of(where.sentence, told, there)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from robometer_rl.rewards import RewardModel
+from robometer_rl.rewards.thresholds import success_peak
 
 from ..episodes import Episode
 from ..reward_model.evaluate import EncodedVideo
@@ -105,11 +106,11 @@ def examine(model: RewardModel, episodes: Mapping[str, Episode], sentence: str, 
         scores = videos[name].score(sentence)
         done = bool(episode.known_success.any())
         ends[done].append(float(scores.progress[-1]))
-        peaks[done].append(float(scores.success.max()))
+        peaks[done].append(success_peak(scores.success))
         if done:
             vocs[name] = pearson_r(scores.progress, success_progress(episode))
         else:
-            failures[name] = float(scores.success.max()), float(scores.progress.max())
+            failures[name] = peaks[done][-1], float(scores.progress.max())
     worst_success = min(vocs, key=lambda name: vocs[name], default="")
     worst_failure = max(failures, key=lambda name: sum(failures[name]), default="")
     return Findings(

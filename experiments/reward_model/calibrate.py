@@ -26,7 +26,7 @@ from robometer_rl.rewards.thresholds import CONFIDENCE, false_alarm_bound
 from robometer_rl.rewards.training.sampling import TaskText
 
 from ..common.files import write_json
-from ..episodes import list_episodes
+from ..episodes import list_episodes, task_of
 from .dataset import checkpoint_folder, read_sentences, task_texts
 from .task_thresholds import (
     Detection,
@@ -149,7 +149,7 @@ def _score(
     """The sentences of the tasks, the episodes to set thresholds from, and those to measure them on."""
     own = {} if config.sentences is None else read_sentences(config.sentences, model.tokenizer)
     paths = {root: _episodes(root) for root in (config.data, config.test) if root is not None}
-    tasks = {path.parent.relative_to(root).as_posix() for root, found in paths.items() for path in found}
+    tasks = {task_of(path, root) for root, found in paths.items() for path in found}
     texts = task_texts(tasks, own)
     scored = {
         root: score_peaks(model, found, texts, config.patience, console) for root, found in paths.items()

@@ -36,7 +36,7 @@ from robometer_rl.rewards.training.step import batch_losses, warn_if_emulated
 
 from ..common.allocator import keep_freed_memory
 from ..common.progress import progress
-from ..episodes import Episode, read_episode
+from ..episodes import Episode, read_episode, task_of
 from .calibration import calibrate, check_validation, load_validation, validation_episodes
 from .dataset import read_episodes, read_sentences, refuse_unseen, task_texts
 from .evaluate import evaluate, load_by_task
@@ -96,7 +96,7 @@ def _task_shares(run: TrainingRun, tasks: Collection[str]) -> dict[str, float] |
     if config.replay is None:
         return None
     own = run.tasks
-    both = own & {path.parent.relative_to(config.replay).as_posix() for path in run.replay}
+    both = own & {task_of(path, config.replay) for path in run.replay}
     if both:
         raise ValueError(f"{', '.join(sorted(both))} is in {config.data} and in the replayed {config.replay}")
     replayed = len(tasks) - len(own)

@@ -22,7 +22,7 @@ from robometer_rl.rewards.training.sampling import Batch
 from robometer_rl.rewards.training.step import batch_losses
 from robometer_rl.rewards.training.words import distil_word_table, teacher_folder
 
-from ..episodes import list_episodes
+from ..episodes import list_episodes, task_of
 from .dataset import checkpoint_folder, fingerprint
 from .fit_config import FitConfig
 from .verdict import hold_aside
@@ -159,9 +159,7 @@ class TrainingRun:
     @property
     def tasks(self) -> set[str]:
         """Ids of the tasks of --data."""
-        return {
-            path.parent.relative_to(self.config.data).as_posix() for path in [*self.training, *self.aside]
-        }
+        return {task_of(path, self.config.data) for path in [*self.training, *self.aside]}
 
     @property
     def recipe(self) -> str:

@@ -14,7 +14,7 @@ from robometer_rl.rewards import RewardModel
 from robometer_rl.rewards.thresholds import success_peak
 from robometer_rl.rewards.training.sampling import TaskText
 
-from ..episodes import Episode, list_episodes, read_outcome
+from ..episodes import Episode, list_episodes, read_outcome, task_of
 from .evaluate import EncodedVideo
 from .labels import success_progress
 from .metrics import pearson_r, roc_auc
@@ -57,13 +57,13 @@ def hold_aside(root: Path, validation: Path) -> tuple[list[Path], list[Path]]:
     judged: dict[str, set[bool]] = defaultdict(set)
     if validation.is_dir():
         for path in list_episodes(validation):
-            task = path.parent.relative_to(validation).as_posix()
+            task = task_of(path, validation)
             if len(judged[task]) < 2:
                 judged[task].add(read_outcome(path))
     sorts: dict[tuple[str, bool], list[Path]] = defaultdict(list)
     everything = list_episodes(root)
     for path in everything:
-        task = path.parent.relative_to(root).as_posix()
+        task = task_of(path, root)
         if len(judged[task]) < 2:
             sorts[task, read_outcome(path)].append(path)
     aside = {path for rows in sorts.values() for path in rows[_FEWEST - 1 :: _FEWEST]}

@@ -385,3 +385,16 @@ def list_episodes(root: Path, task: str | None = None, kind: str | None = None) 
     if kind is not None and kind not in KINDS:
         raise ValueError(f"kind {kind!r} is unknown; valid kinds: {', '.join(KINDS)}")
     return sorted(Path(root).glob(f"{task or '*/*'}/{kind or '[a-z]*'}-*.h5"))
+
+
+def task_of(path: Path, root: Path) -> str:
+    """The task id of an episode file, which is the name of its folder.
+
+    Args:
+        path: One of `list_episodes(root)`.
+        root: Folder of the data set.
+
+    Returns:
+        The task id, "suite/task".
+    """
+    return path.parent.relative_to(root).as_posix()

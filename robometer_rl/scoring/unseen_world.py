@@ -31,7 +31,9 @@ def warn_if_unseen(model: RewardModel, spec: object, world: str, stacklevel: int
         stacklevel: As for `warnings.warn`.
     """
     key = (world, json.dumps(spec, sort_keys=True))
-    if key in _warned or {world, task_id_of(world), ANY_WORLD} & set(model.trained_worlds):
+    trained = set(model.trained_worlds)
+    # `train` names a world by its task's id, `adapt` by its own.
+    if key in _warned or ANY_WORLD in trained or task_id_of(world) in map(task_id_of, trained):
         return
     _warned.add(key)
     warnings.warn(
