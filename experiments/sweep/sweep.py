@@ -43,7 +43,7 @@ class SweepConfig:
 
     file: tyro.conf.Positional[Path | None] = None
     """Sweep file, or a packaged one: seen, seen_bundled, shaping,
-    robosuite, ppo, preference, control, record, smoke."""
+    robosuite, ppo, preference, control, fetch, wipe, record, smoke."""
     out: Path | None = None
     """Folder of the sweep; without it, runs/ and the sweep's name."""
     workers: int = 0
