@@ -78,7 +78,7 @@ class AdaptConfig:
     """A scripted policy as `module:factory`, whose rollouts are recorded beside the demonstrations."""
     rollouts: tuple[int, int] = (10, 20)
     """Whole rollouts of --policy, and rollouts that are stopped on the way."""
-    aimless: int = 20
+    aimless: int = 40
     """Episodes of aimless motion to record in --env."""
     agent_steps: int = 5_000
     """Environment steps of a short agent that learns in --env from the adapted reward alone, to see whether
