@@ -120,6 +120,17 @@ class Doubled(gym.ActionWrapper[Any, Any, Any]):
         return np.asarray(action) * 2
 
 
+class Spoken(gym.ActionWrapper[Any, Any, Any]):
+    """Actions that no learner takes: words."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        self.action_space = gym.spaces.Text(5)
+
+    def action(self, action: Any) -> Any:
+        return np.ones(1) if action == "right" else -np.ones(1)
+
+
 def make_reach(pace: float = 0.5, limit: int | None = 8, render_mode: str | None = None) -> gym.Env[Any, Any]:
     """A factory with options."""
     env: gym.Env[Any, Any] = Reach(pace, render_mode)

@@ -28,10 +28,11 @@ from robometer_rl.rewards.training.augment import AugmentConfig
 from robometer_rl.rewards.training.sampling import SamplingConfig
 from robometer_rl.world_ids import task_id_of, world_of
 
+from ..agent.environment_checks import check_environment
 from ..agent.policies import fitting_algorithms
-from ..agent.run import Algorithm, RunConfig
+from ..agent.run import RunConfig
 from ..common.allocator import keep_freed_memory
-from ..common.environment import EnvironmentConfig, make_environment
+from ..common.environment import EnvironmentConfig, make_environment, time_limit
 from ..common.files import write_json
 from ..episodes import list_episodes, read_episode, read_outcome, task_of
 from ..reward_model.dataset import checkpoint_folder
@@ -80,9 +81,17 @@ class AdaptConfig:
     """Whole rollouts of --policy, and rollouts that are stopped on the way."""
     aimless: int = 40
     """Episodes of aimless motion to record in --env."""
+    horizon: int = 0
+    """Environment steps per episode; 0 stands for the environment's own limit, which holds in any case."""
     agent_steps: int = 5_000
     """Environment steps of a short agent that learns in --env from the adapted reward alone, to see whether
     it finds something to be paid for that is not the task; 0 trains none."""
+    action_repeat: int = 0
+    """Environment steps per decision of that agent, as `robometer-rl train` takes it."""
+    action_scale: float = 1.0
+    """Factor on its actions, likewise."""
+    overrides: str = "{}"
+    """Hyperparameters of the agent that differ from its YAML, as a JSON object."""
     start: Path = Path("compact")
     """Checkpoint to start from; "compact" is the bundled model."""
     out: Path = Path("runs/adapted")
@@ -112,8 +121,15 @@ class AdaptConfig:
         Raises:
             ValueError: One is out of its range, or nothing names demonstrations.
         """
-        least = {"aimless": 0, "agent_steps": 0, "steps": 1, "evaluate_every": 1, "stop_after": 1}
-        least |= {"threads": 0, "seed": 0}
+        least = {
+            "aimless": 0,
+            "horizon": 0,
+            "agent_steps": 0,
+            "steps": 1,
+            "evaluate_every": 1,
+            "stop_after": 1,
+        }
+        least |= {"horizon": 0, "threads": 0, "seed": 0}
         for name, bound in least.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} should be at least {bound}, got {getattr(self, name)}")
@@ -180,15 +196,40 @@ def fit_config(config: AdaptConfig, sentences: Sequence[str]) -> FitConfig:
     )
 
 
-def _world(config: AdaptConfig) -> str:
-    """Id of the environment's world; making it finds out early whether it can be made."""
+def _look_at(config: AdaptConfig) -> tuple[str, RunConfig | None]:
+    """Finds out early whether the environment serves for all that is to come.
+
+    Returns:
+        Id of its world, and the run of the short agent, whose model and sentence are not known yet; None
+        where none is wanted.
+
+    Raises:
+        ValueError: It cannot be made, has no time limit, or no learner takes its actions.
+    """
     environment = config.environment(config.task or "anything")
     assert environment is not None
-    env = make_environment(environment)
+    env = make_environment(environment, horizon=config.horizon or None)
     try:
-        return world_of(env)
+        world, fitting = world_of(env), fitting_algorithms(env.action_space)
+        if time_limit(env) is None:
+            raise ValueError(
+                f"{config.env} has no time limit, and an episode of aimless motion would never end: give the "
+                "environment steps of an episode, --horizon 200"
+            )
+        actions = env.action_space
     finally:
         env.close()
+    if not config.agent_steps:
+        return world, None
+    if not fitting:
+        raise ValueError(f"no learner takes the actions {actions}: give --agent-steps 0")
+    run = RunConfig(
+        **asdict(environment), seed=config.seed, algo=fitting[0], steps=config.agent_steps,
+        horizon=config.horizon, action_repeat=config.action_repeat, action_scale=config.action_scale,
+        overrides=config.overrides,
+    )  # fmt: skip
+    check_environment(run)
+    return world, run
 
 
 def _gather(config: AdaptConfig, worlds: Sequence[str], console: Console) -> dict[str, list[str]]:
@@ -212,8 +253,13 @@ def _gather(config: AdaptConfig, worlds: Sequence[str], console: Console) -> dic
         assert environment is not None
         if config.policy is not None and not list_episodes(episodes, task_id, "success"):
             counts = config.rollouts
-            record_policy(environment, config.policy, episodes, task_id, size, counts, config.seed, console)
-        record_aimless(environment, episodes, task_id, size, config.aimless, config.seed, console)
+            record_policy(
+                environment, config.policy, episodes, task_id, size, counts, config.seed, console,
+                config.horizon,
+            )  # fmt: skip
+        record_aimless(
+            environment, episodes, task_id, size, config.aimless, config.seed, console, config.horizon
+        )
     if config.replay_share:
         unpack_sample(config.out / "replay", console, without=tasks)
     return tasks
@@ -249,28 +295,16 @@ def refit(
     return folder
 
 
-def _let_cheat(config: AdaptConfig, sentence: str, checkpoint: Path, console: Console) -> Cheating | None:
+def _let_cheat(
+    run: RunConfig | None, sentence: str, checkpoint: Path, out: Path, console: Console
+) -> Cheating | None:
     """Trains the short agent; None where none is wanted."""
-    where = config.environment(sentence)
-    if where is None or not config.agent_steps:
+    if run is None:
         return None
-    run = RunConfig(**asdict(where), seed=config.seed, algo=_learner(where))
-    report = find_cheats(run, str(checkpoint), config.agent_steps, config.out / "cheat", console)
+    report = find_cheats(replace(run, task=sentence), str(checkpoint), run.steps, out / "cheat", console)
     if report is None:  # asked to stop; the same command goes on
         raise KeyboardInterrupt
     return Cheating(report.verdict.value, report.says)
-
-
-def _learner(where: EnvironmentConfig) -> Algorithm:
-    """The first learner that takes the environment's actions."""
-    env = make_environment(where)
-    try:
-        fitting = fitting_algorithms(env.action_space)
-        if not fitting:
-            raise InputError(f"no learner takes the actions {env.action_space}: give --agent-steps 0")
-        return fitting[0]
-    finally:
-        env.close()
 
 
 def adapt(config: AdaptConfig, command: str, console: Console) -> tuple[dict[str, Findings], str]:
@@ -290,7 +324,8 @@ def adapt(config: AdaptConfig, command: str, console: Console) -> tuple[dict[str
     began = time.monotonic()
     with checking_input():
         config.out.mkdir(parents=True, exist_ok=True)
-        worlds = [] if config.env is None else [_world(config)]
+        looked = None if config.env is None else _look_at(config)
+        worlds, run = ([], None) if looked is None else ([looked[0]], looked[1])
         tasks = _gather(config, worlds, console)
     sentences = [text for texts in tasks.values() for text in texts]
     folder = refit(config, sentences, command, console, worlds)
@@ -301,7 +336,7 @@ def adapt(config: AdaptConfig, command: str, console: Console) -> tuple[dict[str
         paths = [path for path in aside if task_of(path, config.out / "episodes") == task]
         episodes = {path.stem: read_episode(path) for path in paths}
         found[task] = examine(model, episodes, sentences[0], model.success_threshold)
-        cheating = _let_cheat(config, sentences[0], folder, console)
+        cheating = _let_cheat(run, sentences[0], folder, config.out, console)
         found[task] = replace(found[task], cheating=cheating)
     sentence = " ".join(
         judge(findings) if len(found) == 1 else f"{task}: {judge(findings)}"

@@ -115,9 +115,9 @@ def aimless_actions(space: gym.Space[Any], rng: np.random.Generator) -> Iterator
 
 
 def _recorder(
-    config: EnvironmentConfig, out: Path, task_id: str, size: int, **options: Any
+    config: EnvironmentConfig, out: Path, task_id: str, size: int, horizon: int, **options: Any
 ) -> RecordEpisodes:
-    env = make_environment(config)
+    env = make_environment(config, horizon=horizon or None)
     return RecordEpisodes(env, out, task_id, frames=config.frames, image_size=size, **options)
 
 
@@ -128,7 +128,14 @@ def _pace(out: Path, task_id: str) -> int:
 
 
 def record_aimless(
-    config: EnvironmentConfig, out: Path, task_id: str, size: int, episodes: int, seed: int, console: Console
+    config: EnvironmentConfig,
+    out: Path,
+    task_id: str,
+    size: int,
+    episodes: int,
+    seed: int,
+    console: Console,
+    horizon: int = 0,
 ) -> None:
     """Records what an arm does that wants nothing; episodes that are there count.
 
@@ -142,12 +149,13 @@ def record_aimless(
         episodes: How many are wanted.
         seed: Of start states and actions.
         console: Where to show how far it is.
+        horizon: Environment steps per episode; 0 stands for the environment's own limit.
     """
     note = out / _PLAYED
     there = json.loads(note.read_text())["played"] if note.exists() else 0
     if there >= episodes:
         return
-    env = _recorder(config, out, task_id, size, kind="random", frame_every=_pace(out, task_id))
+    env = _recorder(config, out, task_id, size, horizon, kind="random", frame_every=_pace(out, task_id))
     with progress(console, "aimless episodes", episodes, there) as advance:
         for number in range(there, episodes):
             rng = np.random.default_rng([seed, number])
@@ -179,6 +187,7 @@ def record_policy(
     episodes: tuple[int, int],
     seed: int,
     console: Console,
+    horizon: int = 0,
 ) -> None:
     """Records a scripted policy, as it is and stopped on the way, in place of demonstrations.
 
@@ -194,8 +203,9 @@ def record_policy(
         episodes: How many whole rollouts, and how many that are stopped on the way.
         seed: Of start states, stops and actions.
         console: Where to show how far it is.
+        horizon: Environment steps per episode; 0 stands for the environment's own limit.
     """
-    env = _recorder(config, out, task_id, size)
+    env = _recorder(config, out, task_id, size, horizon)
     act = load_policy(policy, env)
     whole, stopped = episodes
     longest = 0

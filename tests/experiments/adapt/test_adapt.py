@@ -14,6 +14,7 @@ from robometer_test_episodes import long_tokenizer
 from robometer_rl.errors import InputError
 from robometer_rl.experiments.adapt import adapt as adapting
 from robometer_rl.experiments.adapt.adapt import AdaptConfig, adapt, fit_config, main
+from robometer_rl.experiments.episodes import list_episodes, read_episode
 from robometer_rl.rewards import load_reward_model
 from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -106,6 +107,34 @@ def test_a_missing_sentence_and_missing_demonstrations_are_wrong_input(config: A
         adapt(replace(config, task=None), "", Console(quiet=True))
     with pytest.raises(InputError, match="there are no demonstrations at"):
         adapt(replace(config, demos=Path("nowhere")), "", Console(quiet=True))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"env_kwargs": '{"pace": 0.15, "limit": null}'}, "has no time limit.*--horizon 200"),
+        (
+            {"wrappers": ("robometer_test_envs:Spoken",), "agent_steps": 9},
+            "no learner takes the actions Text",
+        ),
+        ({"overrides": '{"gama": 0.9}', "agent_steps": 9}, "gama"),
+        ({"action_scale": 2.0, "agent_steps": 9}, "action_scale=2.0 must be above 0"),
+    ],
+)
+def test_an_environment_that_will_not_serve_is_wrong_input_before_anything_is_recorded(
+    config: AdaptConfig, changed: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        adapt(replace(config, **changed), "", Console(quiet=True))  # type: ignore[arg-type]
+    assert not list(config.out.rglob("*.h5"))
+
+
+def test_a_horizon_serves_in_place_of_a_time_limit(config: AdaptConfig) -> None:
+    unlimited = replace(config, env_kwargs='{"pace": 0.15, "limit": null}', horizon=15, agent_steps=30)
+    found, _ = adapt(unlimited, "", Console(quiet=True))
+    episodes = [read_episode(path) for path in list_episodes(config.out / "episodes", kind="random")]
+    assert {len(episode.frames) for episode in episodes} == {16}
+    assert all(findings.cheating is not None for findings in found.values())
 
 
 def test_the_command_ends_with_1_where_more_is_to_be_recorded(config: AdaptConfig) -> None:
