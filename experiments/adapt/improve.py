@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -24,7 +25,7 @@ from robometer_rl.arguments import read_arguments
 from robometer_rl.datasets.sentences import TASKS_FILE, add_sentences, read_tasks
 from robometer_rl.envs.tasks import TASKS
 from robometer_rl.errors import InputError, checking_input
-from robometer_rl.rewards import load_reward_model
+from robometer_rl.rewards import RewardModel, load_reward_model
 from robometer_rl.rewards.training.sampling import TaskText
 
 from ..agent.recorder import JUDGED
@@ -39,10 +40,12 @@ from .adapt import AdaptConfig, refit
 from .cheat import BEST, SUCCESS, TO_LABEL, CheatReport, CheatVerdict, find_cheats, plain_number
 from .replay import unpack_sample
 
-__all__ = ["ImproveConfig", "Round", "improve", "main"]
+__all__ = ["NOT_DONE", "ImproveConfig", "Round", "corrected", "improve", "main"]
 
 AGREES, DISAGREES, WAITS, INTERRUPTED = 0, 1, 3, 130
 """Exit status."""
+NOT_DONE = 0.5
+"""Most progress that a refit grants an episode that was never done."""
 _FREE = {"out", "rounds", "threads"}
 """Options that a later call of the same command may change."""
 
@@ -344,9 +347,11 @@ def _refit(
         if not (out / "episodes").is_dir():  # whole or not there
             for path in demos.training:
                 write_episode(out / "episodes.part", read_episode(path))
+            paying = load_reward_model(model)
             for earlier in range(1, number + 1):
                 for episode in _agent_episodes(config.out / f"round-{earlier}" / "agent"):
-                    write_episode(out / "episodes.part", replace(episode, task=demos.task))
+                    told = corrected(episode, paying, demos.sentences[0])
+                    write_episode(out / "episodes.part", replace(told, task=demos.task))
             add_sentences(out / "episodes.part", demos.task, demos.sentences)
             (out / "episodes.part").rename(out / "episodes")
         for path in demos.aside:
@@ -358,6 +363,29 @@ def _refit(
         evaluate_every=config.evaluate_every, replay_share=config.replay_share, threads=config.threads,
     )  # fmt: skip
     return refit(adapting, demos.sentences, command, console)
+
+
+def corrected(episode: Episode, model: RewardModel, sentence: str) -> Episode:
+    """Gives an agent's failure the progress that it should be paid.
+
+    Of an episode that was never done nobody knows how far it came. The model's own progress is kept as the
+    label, scaled down where it claims more than `NOT_DONE`: the order of its frames stays, and what the agent
+    was overpaid for is unlearned. Successes, and failures whose progress is known, stay as they are.
+
+    Args:
+        episode: What the agent did.
+        model: The reward model that paid it.
+        sentence: What it should have done.
+
+    Returns:
+        The episode.
+    """
+    known = episode.quality is not None or episode.progress is not None
+    if known or episode.success is None or episode.known_success.any():
+        return episode
+    claimed = np.clip(model.score(episode.frames, sentence).progress, 0.0, 1.0)
+    scale = min(1.0, NOT_DONE / max(float(claimed.max()), NOT_DONE))
+    return replace(episode, progress=(claimed * scale).astype(np.float32))
 
 
 def _agent_episodes(folder: Path) -> Iterator[Episode]:

@@ -42,7 +42,7 @@ class WipeEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}  # type: ignore[misc]
     render_mode = "rgb_array"
 
-    def __init__(self, camera: str = "side", hold_orientation: bool = False) -> None:
+    def __init__(self, camera: str = "agentview", hold_orientation: bool = False) -> None:
         """Build the simulation.
 
         Args:
@@ -143,7 +143,7 @@ class WipeEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         return corners.mean(axis=0), corners
 
 
-def robosuite_wipe(camera: str = "side", hold_orientation: bool = False) -> Env:
+def robosuite_wipe(camera: str = "agentview", hold_orientation: bool = False) -> Env:
     """Wipe with a shorter line of dirt, all of it in the picture.
 
     Args:

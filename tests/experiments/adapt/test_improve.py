@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from robometer_rl.errors import InputError
 from robometer_rl.experiments.adapt import cheat
 from robometer_rl.experiments.adapt import improve as improving
 from robometer_rl.experiments.adapt.cheat import CheatReport, CheatVerdict, PaidEpisode, agreement
-from robometer_rl.experiments.adapt.improve import ImproveConfig, improve
+from robometer_rl.experiments.adapt.improve import ImproveConfig, corrected, improve
 from robometer_rl.experiments.agent.recorder import JUDGED, LEARNING
 from robometer_rl.experiments.common.environment import EnvironmentConfig
 from robometer_rl.experiments.episodes import Episode, list_episodes, read_episode, write_episode
@@ -106,6 +107,42 @@ def test_a_refit_has_the_demonstrations_and_what_the_agent_did_while_it_learned(
     aside = names(round_1 / "refit/validation")
     assert len(aside) == 2, "one success and one failure of five each"
     assert names(round_1 / "refit/episodes") == (names(config.demos) - aside) | learned
+
+
+class Says:
+    """A model that answers with given progress."""
+
+    def __init__(self, *progress: float) -> None:
+        self.progress = np.array(progress, dtype=np.float32)
+
+    def score(self, frames: Any, task: str) -> Any:
+        return SimpleNamespace(progress=self.progress[: len(frames)], success=self.progress * 0)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "granted"),
+    [
+        ((0.0, 0.2, 0.9, 0.3), (0.0, 0.1111, 0.5, 0.1667)),  # overpaid: scaled, in the same order
+        ((0.0, 0.2, 0.5, 0.3), (0.0, 0.2, 0.5, 0.3)),  # no more than may be had: as it was
+        ((0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 0.0)),
+    ],
+)
+def test_a_failure_is_granted_half_at_most(claimed: tuple[float, ...], granted: tuple[float, ...]) -> None:
+    failed = replace(demonstration(0, False), kind="agent")
+    failed = replace(failed, frames=failed.frames[:4], success=np.zeros(4, np.bool_))
+    told = corrected(failed, cast("Any", Says(*claimed)), TASK)
+    assert told.progress is not None
+    assert told.progress == pytest.approx(granted, abs=1e-4)
+    assert told.kind == "agent"
+
+
+def test_what_is_known_of_an_episode_is_kept() -> None:
+    model = cast("Any", Says(*[0.9] * 9))
+    won = replace(demonstration(0, True), kind="agent")
+    known = replace(demonstration(0, False), kind="agent", quality=np.linspace(0, 0.4, 9, dtype=np.float32))
+    unjudged = replace(demonstration(0, False), kind="unlabelled", success=None)
+    for episode in (won, known, unjudged):
+        assert corrected(episode, model, TASK) is episode
 
 
 def test_a_second_round_keeps_what_the_first_agent_did(
