@@ -161,13 +161,15 @@ def fit_config(config: AdaptConfig, sentences: Sequence[str]) -> FitConfig:
     Returns:
         The options of the training run.
     """
-    _, aside = hold_aside(config.out / "episodes", config.out / "validation")
-    judged = any(read_outcome(path) for path in aside)
+    validation = config.out / "validation"
+    _, aside = hold_aside(config.out / "episodes", validation)
+    judges = [*aside, *(list_episodes(validation) if validation.is_dir() else ())]
+    judged = any(read_outcome(path) for path in judges)
     words = {word for sentence in sentences for word in sentence.lower().split()}
     flips = not words & SIDE_WORDS if config.flip is None else config.flip
     return FitConfig(
         data=config.out / "episodes",
-        validation=config.out / "validation",
+        validation=validation,
         out=config.out / "fit",
         start=config.start,
         sentences=config.out / "episodes" / "tasks.json",

@@ -26,7 +26,7 @@ from robometer_rl.experiments.agent.recorder import JUDGED, LEARNING
 from robometer_rl.experiments.common.environment import EnvironmentConfig
 from robometer_rl.experiments.episodes import Episode, list_episodes, read_episode, write_episode
 from robometer_rl.rewards import load_reward_model
-from robometer_rl.rewards.compact.checkpoint import Checkpoint, save_checkpoint
+from robometer_rl.rewards.compact.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 TASK = "push the door"
 SMALL = json.dumps({"learning_starts": 10, "batch_size": 8, "gradient_steps": 1, "buffer_size": 500})
@@ -143,6 +143,16 @@ def test_what_is_known_of_an_episode_is_kept() -> None:
     unjudged = replace(demonstration(0, False), kind="unlabelled", success=None)
     for episode in (won, known, unjudged):
         assert corrected(episode, model, TASK) is episode
+
+
+def test_a_refit_stops_by_the_demonstrations_that_are_kept_aside(
+    config: ImproveConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdicts(monkeypatch, CheatVerdict.CHEATED, CheatVerdict.HONEST)
+    _, rounds = improve(config, "robometer-rl improve", QUIET)
+    trained = load_checkpoint(Path(rounds[0].next)).training["config"]
+    assert trained["stop_after"] > 0, "one success and one failure are there to judge by"
+    assert trained["steps"] == config.fit_steps
 
 
 def test_a_second_round_keeps_what_the_first_agent_did(
