@@ -32,7 +32,7 @@ from ..agent.environment_checks import check_environment
 from ..agent.policies import fitting_algorithms
 from ..agent.run import RunConfig
 from ..common.allocator import keep_freed_memory
-from ..common.environment import EnvironmentConfig, make_environment, time_limit
+from ..common.environment import EnvironmentConfig, make_environment
 from ..common.files import write_json
 from ..episodes import list_episodes, read_episode, read_outcome, task_of
 from ..reward_model.dataset import checkpoint_folder
@@ -206,18 +206,13 @@ def _look_at(config: AdaptConfig) -> tuple[str, RunConfig | None]:
         where none is wanted.
 
     Raises:
-        ValueError: It cannot be made, has no time limit, or no learner takes its actions.
+        ValueError: It cannot be made, or no agent can be trained in it.
     """
     environment = config.environment(config.task or "anything")
     assert environment is not None
     env = make_environment(environment, horizon=config.horizon or None)
     try:
         world, fitting = world_of(env), fitting_algorithms(env.action_space)
-        if time_limit(env) is None:
-            raise ValueError(
-                f"{config.env} has no time limit, and an episode of aimless motion would never end: give the "
-                "environment steps of an episode, --horizon 200"
-            )
         actions = env.action_space
     finally:
         env.close()

@@ -41,6 +41,9 @@ _PLAYED = "aimless.json"
 _LONGEST_HOLD = 8
 """Most steps for which aimless motion repeats an action: jitter at one end, swings at the other."""
 
+_ENDLESS = 10_000
+"""Steps after which an episode is taken for one that never ends."""
+
 _STOPS = (0.2, 0.9)
 """Share of a policy's steps after which a rollout that is to fail stops helping, drawn between the two."""
 
@@ -150,6 +153,9 @@ def record_aimless(
         seed: Of start states and actions.
         console: Where to show how far it is.
         horizon: Environment steps per episode; 0 stands for the environment's own limit.
+
+    Raises:
+        InputError: An episode does not end.
     """
     note = out / _PLAYED
     there = json.loads(note.read_text())["played"] if note.exists() else 0
@@ -160,10 +166,11 @@ def record_aimless(
         for number in range(there, episodes):
             rng = np.random.default_rng([seed, number])
             env.reset(seed=COLLECTION.start + int(rng.integers(2**29)))
-            for action in aimless_actions(env.action_space, rng):
+            for steps, action in enumerate(aimless_actions(env.action_space, rng), 1):
                 *_, terminated, truncated, _ = env.step(action)
                 if terminated or truncated:
                     break
+                _refuse_endless(steps)
             write_json(note, {"played": number + 1})
             advance()
     env.close()
@@ -222,7 +229,11 @@ def record_policy(
 def _roll_out(
     env: gym.Env[Any, Any], act: Policy, stop: int | None, rng: np.random.Generator, seed: int
 ) -> int:
-    """Plays one episode; returns the step at which it was done, or its length where it never was."""
+    """Plays one episode; returns the step at which it was done, or its length where it never was.
+
+    Raises:
+        InputError: It does not end.
+    """
     observation, _ = env.reset(seed=seed)
     begin_episode(act)
     aimless = aimless_actions(env.action_space, rng)
@@ -238,3 +249,9 @@ def _roll_out(
         done = done or (step if info.get("is_success") else 0)
         if terminated or truncated:
             return done or step
+        _refuse_endless(step)
+
+
+def _refuse_endless(steps: int) -> None:
+    if steps >= _ENDLESS:
+        raise InputError(f"an episode had not ended after {steps} steps: say how long one is, --horizon 200")

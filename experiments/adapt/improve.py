@@ -44,7 +44,7 @@ __all__ = ["NOT_DONE", "ImproveConfig", "Round", "corrected", "improve", "main"]
 
 AGREES, DISAGREES, WAITS, INTERRUPTED = 0, 1, 3, 130
 """Exit status."""
-NOT_DONE = 0.5
+NOT_DONE = 0.25
 """Most progress that a refit grants an episode that was never done."""
 _FREE = {"out", "rounds", "threads"}
 """Options that a later call of the same command may change."""

@@ -43,7 +43,7 @@ _NEARLY = 0.7
 
 _BINS = 10
 """Equal steps of quality in which successes are looked up."""
-_FEWEST = 20
+_FEWEST = 8
 """Frames of successes that a step needs."""
 _WIDEST = 0.3
 """Largest interquartile range of their labels: above it, the object does not tell how far the task is."""

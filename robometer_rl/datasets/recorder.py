@@ -192,6 +192,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         episode = self._episode
         assert episode is not None
         episode.told = self._ask(info)
+        episode.rated = _quality(info)
         if episode.steps % self._frame_every == 0 or episode.over:
             self._keep(observation)
         else:
@@ -205,6 +206,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         # A copy in any case: a renderer may hand out the same buffer again.
         episode.frames.append(frame.copy() if self._size is None else resize_frame(frame, self._size))
         episode.success.append(episode.told)
+        episode.quality.append(episode.rated)
         episode.unseen = None
 
     def _ask(self, info: Mapping[str, Any]) -> bool | None:
@@ -265,6 +267,7 @@ class RecordEpisodes(gym.Wrapper[Any, Any, Any, Any]):
                     seed=number,
                     frames=frames,
                     success=success,
+                    quality=None if None in episode.quality else np.array(episode.quality, dtype=np.float32),
                     frame_every=self._frame_every,
                     detail="" if episode.over else "reset before its end",
                 ),
@@ -284,8 +287,12 @@ class _Recording:
         """Whether the task is done at each frame, None where nobody has told."""
         self.steps = 0
         self.over = False
+        self.quality: list[float | None] = []
+        """How near to done it is at each frame, None where `info` does not tell."""
         self.told: bool | None = None
         """What was told last."""
+        self.rated: float | None = None
+        """The quality that was told last."""
         self.unseen: tuple[Any] | None = None
         """The last observation, where its picture has not been kept."""
 
@@ -295,6 +302,14 @@ _UNTOLD = (
     "unlabelled: `robometer-rl label-demos` asks a person afterwards. Or pass success='key', success=a "
     "function (env, info) -> bool, or the kind of all episodes, such as kind='random'"
 )
+
+
+def _quality(info: Mapping[str, Any]) -> float | None:
+    """How near to done it is, in [0, 1], where `info` says so; other things may go by that name."""
+    told = info.get("quality")
+    if isinstance(told, bool) or not isinstance(told, (int, float, np.floating, np.integer)):
+        return None
+    return float(told) if 0.0 <= told <= 1.0 else None
 
 
 def _outcome(told: Sequence[bool | None], kind: str | None) -> tuple[str, NDArray[np.bool_] | None]:

@@ -105,7 +105,7 @@ class WipeEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         # The joints' noise is drawn from the one, the line of dirt from the other.
         self.suite_env.rng = self.suite_env.model.mujoco_arena.rng = self.np_random
         self._steps = 0
-        return self._flat(self.suite_env.reset()), {"is_success": False}
+        return self._flat(self.suite_env.reset()), {"is_success": False, "quality": 0.0}
 
     def step(
         self, action: NDArray[np.float32]
@@ -114,8 +114,11 @@ class WipeEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         turns = np.zeros(6 - len(action))
         observation, reward, _, _ = self.suite_env.step(np.append(np.asarray(action, np.float64), turns))
         self._steps += 1
-        info = {"is_success": bool(self.suite_env._check_success())}
+        info = {"is_success": bool(self.suite_env._check_success()), "quality": self._wiped()}
         return self._flat(observation), float(reward), False, self._steps >= HORIZON, info
+
+    def _wiped(self) -> float:
+        return 1.0 - len(self.dirt) / MARKERS
 
     def render(self) -> NDArray[np.uint8]:
         """The camera's picture, uint8 (128, 128, 3) RGB."""

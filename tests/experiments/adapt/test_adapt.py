@@ -13,6 +13,7 @@ from robometer_test_episodes import long_tokenizer
 
 from robometer_rl.errors import InputError
 from robometer_rl.experiments.adapt import adapt as adapting
+from robometer_rl.experiments.adapt import gather
 from robometer_rl.experiments.adapt.adapt import AdaptConfig, adapt, fit_config, main
 from robometer_rl.experiments.episodes import list_episodes, read_episode
 from robometer_rl.rewards import load_reward_model
@@ -112,7 +113,7 @@ def test_a_missing_sentence_and_missing_demonstrations_are_wrong_input(config: A
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"env_kwargs": '{"pace": 0.15, "limit": null}'}, "has no time limit.*--horizon 200"),
+        ({"env_kwargs": '{"limit": null}', "agent_steps": 9}, "has no time limit.*--horizon 200"),
         (
             {"wrappers": ("robometer_test_envs:Spoken",), "agent_steps": 9},
             "no learner takes the actions Text",
@@ -127,6 +128,20 @@ def test_an_environment_that_will_not_serve_is_wrong_input_before_anything_is_re
     with pytest.raises(InputError, match=message):
         adapt(replace(config, **changed), "", Console(quiet=True))  # type: ignore[arg-type]
     assert not list(config.out.rglob("*.h5"))
+
+
+@pytest.mark.parametrize("policy", [None, "robometer_test_envs:go_right"])
+def test_an_episode_that_never_ends_is_wrong_input(
+    config: AdaptConfig, policy: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demos = None
+    if policy is None:
+        adapt(replace(config, aimless=0), "", Console(quiet=True))
+        demos = (config.out / "episodes").rename(tmp_path / "demos")
+    monkeypatch.setattr(gather, "_ENDLESS", 50)
+    endless = replace(config, env_kwargs='{"limit": null}', policy=policy, demos=demos, out=tmp_path / "b")
+    with pytest.raises(InputError, match=r"had not ended after 50 steps.*--horizon"):
+        adapt(replace(endless, task=None if demos else TASK), "", Console(quiet=True))
 
 
 def test_a_horizon_serves_in_place_of_a_time_limit(config: AdaptConfig) -> None:

@@ -61,6 +61,43 @@ def test_a_success_is_written_at_its_end_from_the_reset_on(tmp_path: Path) -> No
     assert episode.frame_every == 1
 
 
+class Rated(gym.Wrapper[Any, Any, Any, Any]):
+    """Says how near to done it is, with given values."""
+
+    def __init__(self, env: gym.Env[Any, Any], *values: object) -> None:
+        super().__init__(env)
+        self.values = list(values)
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(**options)
+        return observation, {**info, "quality": self.values.pop(0)}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        *rest, info = self.env.step(action)
+        return *rest, {**info, "quality": self.values.pop(0)}  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ((0.0, 0.25, np.float32(0.5), 1), [0.0, 0.25, 0.5, 1.0]),
+        ((0.0, None, 0.5, 1.0), None),  # unknown at one frame
+        ((0.0, 7.5, 0.5, 1.0), None),  # something else that goes by this name
+        ((True, True, True, True), None),
+        (("low", 0.1, 0.2, 0.3), None),
+        ((0.0, float("nan"), 0.5, 1.0), None),
+    ],
+)
+def test_quality_is_kept_where_info_tells_it_at_every_frame(
+    tmp_path: Path, values: tuple[object, ...], kept: list[float] | None
+) -> None:
+    env = RecordEpisodes(Rated(FakeEnv(horizon=3), *values), tmp_path)
+    env.reset(seed=0)
+    play(env)
+    quality = one(tmp_path).quality
+    assert (None if quality is None else quality.tolist()) == kept
+
+
 def test_what_the_agent_sees_is_untouched(tmp_path: Path) -> None:
     env, plain = RecordEpisodes(FakeEnv(horizon=3), tmp_path), FakeEnv(horizon=3)
     got, expected = env.reset(seed=0), plain.reset(seed=0)
