@@ -42,13 +42,16 @@ class WipeEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": CONTROL_HZ}  # type: ignore[misc]
     render_mode = "rgb_array"
 
-    def __init__(self, camera: str = "agentview", hold_orientation: bool = False) -> None:
+    def __init__(
+        self, camera: str = "agentview", hold_orientation: bool = False, tell_quality: bool = False
+    ) -> None:
         """Build the simulation.
 
         Args:
             camera: "side", or the name of a camera of robosuite, such as "agentview".
             hold_orientation: The wiper keeps its orientation, and an action is a displacement alone: 3
                 numbers and not 6.
+            tell_quality: `info["quality"]` is the share of the dirt that is wiped.
 
         Raises:
             ValueError: There is no such camera.
@@ -77,6 +80,7 @@ class WipeEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
             },
         )
         sim = self.suite_env.sim
+        self._tells_quality = tell_quality
         self._camera = FastCamera(
             sim.model._model,
             sim.data._data,
@@ -105,7 +109,7 @@ class WipeEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         # The joints' noise is drawn from the one, the line of dirt from the other.
         self.suite_env.rng = self.suite_env.model.mujoco_arena.rng = self.np_random
         self._steps = 0
-        return self._flat(self.suite_env.reset()), {"is_success": False, "quality": 0.0}
+        return self._flat(self.suite_env.reset()), self._info()
 
     def step(
         self, action: NDArray[np.float32]
@@ -114,11 +118,13 @@ class WipeEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         turns = np.zeros(6 - len(action))
         observation, reward, _, _ = self.suite_env.step(np.append(np.asarray(action, np.float64), turns))
         self._steps += 1
-        info = {"is_success": bool(self.suite_env._check_success()), "quality": self._wiped()}
-        return self._flat(observation), float(reward), False, self._steps >= HORIZON, info
+        return self._flat(observation), float(reward), False, self._steps >= HORIZON, self._info()
 
-    def _wiped(self) -> float:
-        return 1.0 - len(self.dirt) / MARKERS
+    def _info(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"is_success": bool(self.suite_env._check_success())}
+        if self._tells_quality:
+            told["quality"] = 1.0 - len(self.dirt) / MARKERS
+        return told
 
     def render(self) -> NDArray[np.uint8]:
         """The camera's picture, uint8 (128, 128, 3) RGB."""
@@ -146,18 +152,21 @@ class WipeEnv(gym.Env[NDArray[np.float32], NDArray[np.float32]]):
         return corners.mean(axis=0), corners
 
 
-def robosuite_wipe(camera: str = "agentview", hold_orientation: bool = False) -> Env:
+def robosuite_wipe(
+    camera: str = "agentview", hold_orientation: bool = False, tell_quality: bool = False
+) -> Env:
     """Wipe with a shorter line of dirt, all of it in the picture.
 
     Args:
         camera: "side", or the name of a camera of robosuite, such as "agentview", from where the arm hides
             what it wipes.
         hold_orientation: The wiper keeps its orientation, and an action is a displacement alone.
+        tell_quality: `info["quality"]` is the share of the dirt that is wiped.
 
     Returns:
         The environment.
     """
-    return WipeEnv(camera, hold_orientation)
+    return WipeEnv(camera, hold_orientation, tell_quality)
 
 
 def _inner(env: Env) -> WipeEnv:

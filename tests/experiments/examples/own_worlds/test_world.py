@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from robometer_rl.experiments.common.environment import EnvironmentConfig, make_environment
 from robometer_rl.experiments.examples import own_worlds
-from robometer_rl.experiments.examples.own_worlds import WORLDS
+from robometer_rl.experiments.examples.own_worlds import WORLDS, robosuite_wipe
 from robometer_rl.experiments.examples.own_worlds.world import (
     AIMLESS,
     EXPERT,
@@ -106,6 +106,21 @@ def test_the_environment_of_every_command_can_be_one_of_them(world: OwnWorld) ->
     assert not terminated
     assert not truncated
     env.close()
+
+
+def test_wipe_can_be_looked_at_moved_and_rated_in_other_ways() -> None:
+    plain, other = robosuite_wipe(), robosuite_wipe("side", hold_orientation=True, tell_quality=True)
+    (_, told), (_, rated) = plain.reset(seed=0), other.reset(seed=0)
+    assert told == {"is_success": False}
+    assert rated == {"is_success": False, "quality": 0.0}
+    assert (plain.action_space.shape, other.action_space.shape) == ((6,), (3,))
+    assert np.abs(plain.render().astype(int) - other.render()).mean() > 10  # type: ignore[union-attr]
+    *_, info = other.step(np.zeros(3, dtype=np.float32))
+    assert info == rated
+    plain.close()
+    other.close()
+    with pytest.raises(ValueError, match=r"no camera 'nowhere'; it has .*agentview"):
+        robosuite_wipe("nowhere")
 
 
 @pytest.mark.parametrize(
