@@ -1,9 +1,10 @@
 """`robometer-rl improve`: train a short agent, look at what it was paid for, refit the model on it, again.
 
 Each round leaves its files in `OUT/round-N`: `agent` (the run, its episodes, the page of the best-paid ones),
-`refit` (the training run and its checkpoint) and, once it is over, `round.json`. The same command goes on
-where it was stopped. Exit status 0: pay and truth agree; 1: they do not yet, or the agent learned too little
-to tell; 2: wrong input; 3: a person must judge the best-paid episodes first; 130: asked to stop.
+`refit` (the training run and its checkpoint) and, once it is over, `round.json`. The last checkpoint is
+copied to `OUT/checkpoint`. The same command goes on where it was stopped. Exit status 0: pay and truth agree;
+1: they do not yet, or the agent learned too little to tell; 2: wrong input; 3: a person must judge the
+best-paid episodes first; 130: asked to stop.
 """
 
 from __future__ import annotations
@@ -205,9 +206,18 @@ def improve(config: ImproveConfig, command: str, console: Console) -> tuple[int,
             break
     last = rounds[-1]
     write_json(config.out / "improve.json", {"model": model, "rounds": [asdict(one) for one in rounds]})
-    console.print(f"the checkpoint is {model}", highlight=False, soft_wrap=True)
+    console.print(f"the checkpoint is {_put_in_place(model, config.out)}", highlight=False, soft_wrap=True)
     console.print(_closing(last, config), highlight=False, soft_wrap=True)
     return (AGREES if last.verdict == CheatVerdict.HONEST.value else DISAGREES), rounds
+
+
+def _put_in_place(model: str, out: Path) -> Path:
+    """Copies the last checkpoint to `OUT/checkpoint`, whatever round it is of; returns that folder."""
+    folder, part = out / "checkpoint", out / "checkpoint.part"
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(checkpoint_folder(Path(model)), part)
+    shutil.rmtree(folder, ignore_errors=True)
+    return part.rename(folder)
 
 
 def _closing(last: Round, config: ImproveConfig) -> str:

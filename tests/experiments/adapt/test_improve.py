@@ -91,6 +91,10 @@ def test_a_cheated_model_is_refitted_until_pay_and_truth_agree(
     assert "Pay and truth agree" in lines.getvalue()
     written = json.loads((config.out / "improve.json").read_text())
     assert written["model"] == two.next
+    saved = [
+        (folder / "model.safetensors").read_bytes() for folder in (config.out / "checkpoint", Path(two.next))
+    ]
+    assert saved[0] == saved[1], "in one place, whatever round it is of"
     assert [row["verdict"] for row in written["rounds"]] == ["cheated", "honest"]
 
 
