@@ -41,7 +41,7 @@ def preprocess(frames: NDArray[np.uint8], size: int, device: torch.device) -> Te
         ValueError: another shape or dtype.
     """
     _check(frames)
-    images = torch.from_numpy(np.ascontiguousarray(frames)).to(device).permute(0, 3, 1, 2).float() / 255.0
+    images = _tensor(frames).to(device).permute(0, 3, 1, 2).float() / 255.0
     if images.shape[-2:] != (size, size):
         images = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
     return images
@@ -54,6 +54,11 @@ def _check(frames: NDArray[np.uint8]) -> None:
         raise ValueError(f"frames must hold at least one frame and pixel, got shape {frames.shape}")
 
 
+def _tensor(frames: NDArray[np.uint8]) -> Tensor:
+    """Frames as a tensor; read-only ones, such as those of `np.asarray(a PIL image)`, are copied."""
+    return torch.from_numpy(np.require(frames, requirements=("C", "W")))
+
+
 def _pixels(frames: NDArray[np.uint8], size: int) -> Tensor:
     """Frames as the encoder in use reads them: resized as `preprocess` does, but to bytes, on the CPU.
 
@@ -62,7 +67,7 @@ def _pixels(frames: NDArray[np.uint8], size: int) -> Tensor:
     """
     _check(frames)
     check_threads()
-    images = torch.from_numpy(np.ascontiguousarray(frames))
+    images = _tensor(frames)
     if frames.shape[1:3] == (size, size):
         return images
     images = F.interpolate(

@@ -42,6 +42,21 @@ def test_scores_have_the_promised_form(model: CompactReward) -> None:
         assert ((row >= 0) & (row <= 1)).all()
 
 
+@pytest.mark.parametrize("size", [32, 40])
+def test_read_only_frames_are_scored_without_a_warning(model: CompactReward, size: int) -> None:
+    """`np.asarray(a PIL image)` cannot be written, and torch warns of that; warnings are errors here."""
+    frames = video(3, size=size)
+    expected = model.score(frames, TASK)
+    frames.flags.writeable = False
+    always = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    try:
+        np.testing.assert_array_equal(model.score(frames, TASK).progress, expected.progress)
+        preprocess(frames, size, torch.device("cpu"))
+    finally:
+        torch.set_warn_always(always)
+
+
 def test_later_frames_change_nothing_before_them(model: CompactReward) -> None:
     frames = video(10)
     changed = frames.copy()
