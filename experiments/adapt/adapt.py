@@ -104,7 +104,7 @@ class AdaptConfig:
     """Looks without a better one after which training stops."""
     learning_rate: float = 3e-4
     """Peak learning rate."""
-    replay_share: float = 0.2
+    replay_share: float = 0.35
     """Share of the batches with the bundled model's own tasks; 0 replays none, and the model forgets them."""
     flip: Annotated[bool | None, tyro.conf.arg(name="flip")] = None
     """Learn from mirrored pictures too; None does so unless the sentence tells left from right."""

@@ -85,7 +85,7 @@ class ImproveConfig:
     """Most optimiser steps of a refit."""
     evaluate_every: int = 50
     """Optimiser steps between two looks at the demonstrations that are kept aside."""
-    replay_share: float = 0.2
+    replay_share: float = 0.35
     """Share of a refit's batches with the bundled model's own tasks."""
     threads: int = 0
     """CPU threads; 0 leaves torch's choice."""
