@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from robometer_rl.experiments.common.environment import EnvironmentConfig, make_environment
 from robometer_rl.experiments.examples import own_worlds
 from robometer_rl.experiments.examples.own_worlds import WORLDS, robosuite_wipe
+from robometer_rl.experiments.examples.own_worlds.robosuite_wipe import WipeEnv
 from robometer_rl.experiments.examples.own_worlds.world import (
     AIMLESS,
     EXPERT,
@@ -121,6 +122,18 @@ def test_wipe_can_be_looked_at_moved_and_rated_in_other_ways() -> None:
     other.close()
     with pytest.raises(ValueError, match=r"no camera 'nowhere'; it has .*agentview"):
         robosuite_wipe("nowhere")
+
+
+def test_a_step_of_wipe_is_a_twentieth_of_a_second_after_a_reset_too() -> None:
+    env = robosuite_wipe()
+    inner = env.unwrapped
+    assert isinstance(inner, WipeEnv)
+    for _ in range(2):
+        env.reset(seed=0)
+        before = inner.suite_env.sim.data.time
+        env.step(np.zeros(6, np.float32))
+        assert inner.suite_env.sim.data.time - before == pytest.approx(0.05)
+    env.close()
 
 
 @pytest.mark.parametrize(
