@@ -48,6 +48,8 @@ AGREES, DISAGREES, WAITS, INTERRUPTED = 0, 1, 3, 130
 NOT_DONE = 0.25
 """Most progress that a refit grants an episode that was never done. With 0.5 an agent of Wipe stayed where
 the arm hides the dirt, which then was paid half; with 0.25 a third of its episodes were done at its best."""
+_JUDGES = 5
+"""One in so many of the agents' episodes is kept aside, to choose the weights of a refit by."""
 _FREE = {"out", "rounds", "threads"}
 """Options that a later call of the same command may change."""
 
@@ -358,15 +360,18 @@ def _refit(
         if not (out / "episodes").is_dir():  # whole or not there
             for path in demos.training:
                 write_episode(out / "episodes.part", read_episode(path))
+            shutil.rmtree(out / "validation", ignore_errors=True)
+            for path in demos.aside:
+                write_episode(out / "validation", read_episode(path))
             paying = load_reward_model(model)
-            for earlier in range(1, number + 1):
-                for episode in _agent_episodes(config.out / f"round-{earlier}" / "agent"):
-                    told = corrected(episode, paying, demos.sentences[0])
-                    write_episode(out / "episodes.part", replace(told, task=demos.task))
+            agents = [config.out / f"round-{earlier}" / "agent" for earlier in range(1, number + 1)]
+            for i, episode in enumerate(one for agent in agents for one in _agent_episodes(agent)):
+                told = replace(corrected(episode, paying, demos.sentences[0]), task=demos.task)
+                # By the demonstrations alone, weights would be chosen that still pay the hack.
+                judges = told.progress is not None and i % _JUDGES == _JUDGES - 1
+                write_episode(out / ("validation" if judges else "episodes.part"), told)
             add_sentences(out / "episodes.part", demos.task, demos.sentences)
             (out / "episodes.part").rename(out / "episodes")
-        for path in demos.aside:
-            write_episode(out / "validation", read_episode(path))
         if config.replay_share:
             unpack_sample(out / "replay", console, without=(demos.task,))
     adapting = AdaptConfig(

@@ -44,7 +44,7 @@ from .fit_config import FitConfig, learning_rate_at
 from .labels import label_all
 from .task_thresholds import EpisodePeak
 from .training_run import TrainingRun
-from .verdict import GOOD, measures, score_episodes, verdict
+from .verdict import GOOD, measures, score_episodes, validation_error, verdict
 
 __all__ = ["FitConfig", "fit", "main"]
 
@@ -112,13 +112,16 @@ def _look(
     """Notes what validation says of the weights now."""
     with torch.random.fork_rng():  # a new network draws weights: training must not notice
         model = CompactReward(Checkpoint(run.averaged(), run.tokenizer), run.config.device)
-        found = measures(score_episodes(model, judges, texts))
+        rows = score_episodes(model, judges, texts)
+    found = measures(rows)
     known = {name: found[name] for name in GOOD if not math.isnan(found[name])}
     for name, value in known.items():
         log.add_scalar(f"validation/{name}", value, run.step)
-    values = ", ".join(f"{name} {value:.3f}" for name, value in known.items())
+    error = validation_error(rows)
+    log.add_scalar("validation/error", error, run.step)
+    values = ", ".join(f"{name} {value:.3f}" for name, value in (known | {"error": error}).items())
     console.print(f"step {run.step}, {run.seconds / 60:.1f} min: {values} on {len(judges)} episodes")
-    run.note_error(1.0 - float(np.mean(list(known.values()))))
+    run.note_error(error)
 
 
 def _train(

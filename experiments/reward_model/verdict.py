@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robometer_rl.rewards import RewardModel
 from robometer_rl.rewards.thresholds import success_peak
@@ -19,7 +20,7 @@ from .evaluate import EncodedVideo
 from .labels import success_progress
 from .metrics import pearson_r, roc_auc
 
-__all__ = ["GOOD", "EpisodeScore", "hold_aside", "measures", "score_episodes", "verdict"]
+__all__ = ["GOOD", "EpisodeScore", "hold_aside", "measures", "score_episodes", "validation_error", "verdict"]
 
 GOOD = {"voc": 0.90, "success_auc": 0.90}
 """Measure -> value from which a fit is called good; the bundled model has stricter goals (`evaluate`)."""
@@ -39,6 +40,9 @@ class EpisodeScore(NamedTuple):
     """Correlation of the scored progress with the labels, in [-1, 1]; NaN where the episode fails."""
     peak: float
     """Highest success threshold that it reaches in a wrapper, in [0, 1], see `success_peak`."""
+    overpaid: float = math.nan
+    """Mean over the frames by how much progress is scored above what somebody gave it, in [0, 1]; NaN where
+    nobody gave any, or the episode succeeds."""
 
 
 def hold_aside(root: Path, validation: Path) -> tuple[list[Path], list[Path]]:
@@ -89,8 +93,16 @@ def score_episodes(
         succeeded = bool(episode.known_success.any())
         labels = success_progress(episode)
         voc = pearson_r(scores.progress, labels) if succeeded else math.nan
-        rows.append(EpisodeScore(episode.task, succeeded, voc, success_peak(scores.success)))
+        told = None if succeeded else episode.progress
+        above = math.nan if told is None else _mean_above(scores.progress, told)
+        rows.append(EpisodeScore(episode.task, succeeded, voc, success_peak(scores.success), above))
     return rows
+
+
+def _mean_above(scored: NDArray[np.float32], told: NDArray[np.float32]) -> float:
+    """By how much the one (T,) lies above the other where that is known; NaN where it nowhere is."""
+    known = np.isfinite(told)
+    return float(np.maximum(scored[known] - told[known], 0.0).mean()) if known.any() else math.nan
 
 
 def measures(rows: Sequence[EpisodeScore]) -> dict[str, float]:
@@ -115,6 +127,21 @@ def measures(rows: Sequence[EpisodeScore]) -> dict[str, float]:
         if not math.isnan(auc):
             found["success_auc"].append(auc)
     return {name: float(np.mean(values)) if values else math.nan for name, values in found.items()}
+
+
+def validation_error(rows: Sequence[EpisodeScore]) -> float:
+    """What the weights of a fit are chosen by: what VOC and AUC lack, and what failures are overpaid.
+
+    Args:
+        rows: Scored episodes that are kept aside, a success among them.
+
+    Returns:
+        The mean of `1 - voc`, `1 - success_auc` and the mean `overpaid`, of those that are known.
+    """
+    found = measures(rows)
+    parts = [1.0 - found[name] for name in GOOD if not math.isnan(found[name])]
+    overpaid = [row.overpaid for row in rows if not math.isnan(row.overpaid)]
+    return float(np.mean([*parts, *([np.mean(overpaid)] if overpaid else [])]))
 
 
 def verdict(found: Mapping[str, float], on: str) -> str:

@@ -108,9 +108,37 @@ def test_a_refit_has_the_demonstrations_and_what_the_agent_did_while_it_learned(
     learned = {name for name, detail in details.items() if detail == LEARNING}
     assert JUDGED in details.values()
     assert learned
-    aside = names(round_1 / "refit/validation")
-    assert len(aside) == 2, "one success and one failure of five each"
-    assert names(round_1 / "refit/episodes") == (names(config.demos) - aside) | learned
+    demos, trained, aside = map(
+        names, (config.demos, round_1 / "refit/episodes", round_1 / "refit/validation")
+    )
+    assert len(aside & demos) == 2, "one success and one failure of five each"
+    assert not aside & trained
+    assert aside | trained == demos | learned
+
+
+def test_of_an_agents_episodes_one_in_five_is_kept_aside_to_choose_the_weights_by(
+    config: ImproveConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cheated(run: object, model: str, steps: int, out: Path, console: Console, best: int) -> CheatReport:
+        paths = [
+            write_episode(
+                out / "episodes", replace(demonstration(n, n == 104), kind="agent", detail=LEARNING)
+            )
+            for n in range(100, 111)
+        ]
+        paid = PaidEpisode(paths[0], 100, False, False, np.ones(9), np.ones(9), np.zeros(9, bool), 16.0, 16.0)
+        return CheatReport(CheatVerdict.CHEATED, "paid", agreement([16.0], [False]), 1, (paid,), out)
+
+    monkeypatch.setattr(improving, "find_cheats", cheated)
+    lines = io.StringIO()
+    improve(replace(config, rounds=1), "", Console(file=lines, width=200))
+    refit = config.out / "round-1/refit"
+    aside = names(refit / "validation") - names(config.demos)
+    assert aside == {"agent-00109.h5"}, "the fifth, 104, succeeded and stays with the others"
+    kept = read_episode(next(path for path in list_episodes(refit / "validation") if path.name in aside))
+    assert kept.progress is not None
+    assert kept.progress.max() <= 0.25
+    assert " error 0." in lines.getvalue()
 
 
 class Says:

@@ -16,6 +16,7 @@ from robometer_rl.experiments.reward_model.verdict import (
     hold_aside,
     measures,
     score_episodes,
+    validation_error,
     verdict,
 )
 from robometer_rl.rewards import Scores
@@ -62,6 +63,42 @@ def test_measures_are_means_over_tasks() -> None:
     lone = measures([row("a", False, 0, 0.1), row("b", True, 0.4, 0.3)])
     assert lone["voc"] == pytest.approx(0.4)
     assert math.isnan(lone["success_auc"]), "peaks of different tasks are not compared"
+
+
+@pytest.mark.parametrize(
+    ("overpaid", "error"),
+    [
+        ((), 0.3),  # (1 - 0.9 + 1 - 0.5) / 2
+        ((0.0, 0.6), 0.3),  # (0.1 + 0.5 + 0.3) / 3
+        ((0.0,), 0.2),
+        ((math.nan,), 0.3),
+    ],
+)
+def test_weights_are_chosen_by_what_failures_are_overpaid_too(
+    overpaid: tuple[float, ...], error: float
+) -> None:
+    rows = [row("a", True, 1.0, 0.9), row("a", True, 0.8, 0.2), row("a", False, 0, 0.5)]
+    rows += [row("b", False, 0, 0.1)._replace(overpaid=value) for value in overpaid]
+    assert validation_error(rows) == pytest.approx(error)
+
+
+def test_an_episode_is_overpaid_where_more_is_scored_than_was_given() -> None:
+    class Half:
+        """Half of the progress at every frame."""
+
+        def score(self, frames, task):  # type: ignore[no-untyped-def]
+            half = np.full(len(frames), 0.5, dtype=np.float32)
+            return Scores(half, half)
+
+    failed = make_episode(TASKS[0], "stalled", 0)
+    told = np.full(len(failed.frames), np.nan, dtype=np.float32)
+    told[:3] = 0.1, 0.4, 0.9  # 0.4 and 0.1 too much, and too little
+    texts = {TASKS[0]: TaskText(("open it",))}
+    won = make_episode(TASKS[0], "success", 0)
+    given = np.full(len(won.frames), 0.1, dtype=np.float32)
+    episodes = [failed, replace(failed, progress=told), replace(won, progress=given)]
+    rows = score_episodes(Half(), episodes, texts)  # type: ignore[arg-type]
+    assert [row.overpaid for row in rows] == pytest.approx([math.nan, 0.5 / 3, math.nan], nan_ok=True)
 
 
 @pytest.mark.parametrize(
