@@ -368,7 +368,7 @@ def _refit(
             for i, episode in enumerate(one for agent in agents for one in _agent_episodes(agent)):
                 told = replace(corrected(episode, paying, demos.sentences[0]), task=demos.task)
                 # By the demonstrations alone, weights would be chosen that still pay the hack.
-                judges = told.progress is not None and i % _JUDGES == _JUDGES - 1
+                judges = not told.known_success.any() and i % _JUDGES == _JUDGES - 1
                 write_episode(out / ("validation" if judges else "episodes.part"), told)
             add_sentences(out / "episodes.part", demos.task, demos.sentences)
             (out / "episodes.part").rename(out / "episodes")

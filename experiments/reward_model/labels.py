@@ -23,6 +23,7 @@ __all__ = [
     "UNKNOWN_SCALE",
     "QualityScale",
     "episode_rank",
+    "failure_progress",
     "first_moved",
     "label_all",
     "object_moved",
@@ -227,7 +228,7 @@ def to_training_episode(
     """Turn a recorded episode into labels.
 
     Scripted successes: the share of the expert's time to the first success. Everything else is told by its
-    object, see `_progress_of_failure`.
+    object, see `failure_progress`.
 
     Args:
         episode: the recording.
@@ -245,13 +246,13 @@ def to_training_episode(
         nearly = np.flatnonzero(progress[:first] >= negative_below)
         success[nearly] = np.nan
     else:
-        progress = _progress_of_failure(episode, scale)
+        progress = failure_progress(episode, scale)
     inverse = _inverse_labels(episode) if has_inverse else (None, None)
     return TrainingEpisode(episode.frames, episode.task, episode_rank(episode), progress, success, *inverse)
 
 
-def _progress_of_failure(episode: Episode, scale: QualityScale) -> NDArray[np.float32]:
-    """Progress of what is not an expert's success.
+def failure_progress(episode: Episode, scale: QualityScale = UNKNOWN_SCALE) -> NDArray[np.float32]:
+    """Gives what is not an expert's success its progress, where it is known.
 
     Done is 1. An object on its way is worth what successes have when theirs is as near; nothing, where they
     do not tell. Where the object lies as it lay, another task's behaviour, random motion, an arm in a corner,
@@ -259,6 +260,13 @@ def _progress_of_failure(episode: Episode, scale: QualityScale) -> NDArray[np.fl
     have made no progress, however near the hand is: an arm that roams, told nothing, gets 0.1 to 0.3 for it,
     which agents find and stay with, and a network that never saw a mime reads the hand for the object. The
     way to the object may be an expert's: no label.
+
+    Args:
+        episode: The recording, not a scripted success.
+        scale: Progress that goes with a quality of the object, in this task.
+
+    Returns:
+        float32 ``(T,)`` in [0, 1], NaN without a label.
     """
     unknown = np.full(len(episode.frames), np.nan, dtype=np.float32)
     quality = unknown if episode.quality is None else episode.quality

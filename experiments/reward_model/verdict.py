@@ -17,7 +17,7 @@ from robometer_rl.rewards.training.sampling import TaskText
 
 from ..episodes import Episode, list_episodes, read_outcome, task_of
 from .evaluate import EncodedVideo
-from .labels import success_progress
+from .labels import failure_progress, success_progress
 from .metrics import pearson_r, roc_auc
 
 __all__ = ["GOOD", "EpisodeScore", "hold_aside", "measures", "score_episodes", "validation_error", "verdict"]
@@ -41,8 +41,8 @@ class EpisodeScore(NamedTuple):
     peak: float
     """Highest success threshold that it reaches in a wrapper, in [0, 1], see `success_peak`."""
     overpaid: float = math.nan
-    """Mean over the frames by how much progress is scored above what somebody gave it, in [0, 1]; NaN where
-    nobody gave any, or the episode succeeds."""
+    """By how much the scored progress lies above the labels of a failed agent, mean over the frames that have
+    one, in [0, 1]; NaN of other episodes."""
 
 
 def hold_aside(root: Path, validation: Path) -> tuple[list[Path], list[Path]]:
@@ -93,8 +93,8 @@ def score_episodes(
         succeeded = bool(episode.known_success.any())
         labels = success_progress(episode)
         voc = pearson_r(scores.progress, labels) if succeeded else math.nan
-        told = None if succeeded else episode.progress
-        above = math.nan if told is None else _mean_above(scores.progress, told)
+        agents = not succeeded and (episode.kind == "agent" or episode.progress is not None)
+        above = _mean_above(scores.progress, failure_progress(episode)) if agents else math.nan
         rows.append(EpisodeScore(episode.task, succeeded, voc, success_peak(scores.success), above))
     return rows
 

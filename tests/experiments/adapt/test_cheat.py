@@ -97,7 +97,7 @@ def test_the_verdict_follows_from_pay_and_truth(paid: Any, done: Any, verdict: C
 
 
 def test_a_best_paid_failure_counts_as_paid_from_its_share_of_the_most() -> None:
-    found = agreement([21.0, 21.0], [0, 0])
+    found = agreement([15.0, 15.0], [0, 0])
     assert give_verdict(found, most=60.0)[0] is CheatVerdict.CHEATED
     assert give_verdict(found, most=60.1)[0] is CheatVerdict.UNLEARNED
 
