@@ -430,7 +430,9 @@ def _print(report: EnvironmentReport, config: CheckEnvConfig, console: Console) 
         table.add_row(_MARKS[check.level], check.about, check.text, style=_STYLES[check.level])
     times, reward = report.milliseconds, report.reward
     table.add_row(
-        "", "own reward", f"{reward.low:g} to {reward.high:g} a step, {reward.mean:.3g} in the mean"
+        "",
+        "own reward",
+        f"{reward.low:g} to {reward.high:g} a step, {reward.mean:.3g} in the mean, in random motion",
     )
     cost = " ".join(f"{name} {value:.1f}" for name, value in asdict(times).items() if not math.isnan(value))
     table.add_row("", "milliseconds", f"{cost} (medians of one step)")

@@ -43,7 +43,7 @@ from .evaluate import evaluate, load_by_task
 from .fit_config import FitConfig, learning_rate_at
 from .labels import label_all
 from .task_thresholds import EpisodePeak
-from .training_run import TrainingRun
+from .training_run import BETTER, TrainingRun
 from .verdict import GOOD, measures, score_episodes, validation_error, verdict
 
 __all__ = ["FitConfig", "fit", "main"]
@@ -181,7 +181,11 @@ def _train(
             if validation and due and not over:
                 _evaluate_on_the_way(run, validation, log, console)
         if run.stopped:
-            console.print(f"no better evaluation in the last {config.stop_after}: stopped")
+            best = run.errors.index(min(run.errors)) + 1
+            console.print(
+                f"stopped: none of the last {config.stop_after} evaluations was better by {BETTER}; the weights "
+                f"of the best of all are kept, number {best} of {len(run.errors)}"
+            )
 
 
 def _evaluate_on_the_way(

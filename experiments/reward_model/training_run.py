@@ -27,7 +27,7 @@ from .dataset import checkpoint_folder, fingerprint
 from .fit_config import FitConfig
 from .verdict import hold_aside
 
-__all__ = ["TrainingRun", "warmed_average"]
+__all__ = ["BETTER", "TrainingRun", "warmed_average"]
 
 
 def _starting_point(config: FitConfig) -> Checkpoint:
@@ -103,7 +103,7 @@ def _save_whole(state: Mapping[str, Any], path: Path) -> None:
     os.replace(part, path)
 
 
-_BETTER = 0.005
+BETTER = 0.005
 """By how much an evaluation must be better for a run to go on; a few episodes tell no less."""
 
 _FREE = {"out", "validation", "allow_unseen", "device", "threads", "save_every", "evaluate_every"}
@@ -199,7 +199,7 @@ class TrainingRun:
         """Whether as many evaluations as `stop_after` have passed without a better one."""
         reference, last = math.inf, 0
         for i, found in enumerate(self.errors):
-            if found < reference - _BETTER:
+            if found < reference - BETTER:
                 reference, last = found, i
         return bool(self.errors) and len(self.errors) - 1 - last >= self.config.stop_after
 
