@@ -183,8 +183,8 @@ def _train(
         if run.stopped:
             best = run.errors.index(min(run.errors)) + 1
             console.print(
-                f"stopped: none of the last {config.stop_after} evaluations was better by {BETTER}; the weights "
-                f"of the best of all are kept, number {best} of {len(run.errors)}"
+                f"stopped: none of the last {config.stop_after} evaluations was better by {BETTER}; "
+                f"kept are the weights of the best of all, number {best} of {len(run.errors)}"
             )
 
 

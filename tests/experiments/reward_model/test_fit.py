@@ -541,8 +541,8 @@ def test_a_run_that_stops_by_validation_saves_its_best_weights(
     lines = io.StringIO()
     saved = fit(config, "", Console(file=lines, width=300))
     assert len(kept) == 4
-    said = "stopped: none of the last 2 evaluations was better by 0.005; the weights of the best of all are kept, "
-    assert f"{said}number 2 of 4" in lines.getvalue()
+    assert "stopped: none of the last 2 evaluations was better by 0.005; kept are " in lines.getvalue()
+    assert "the best of all, number 2 of 4" in lines.getvalue()
     best = load_checkpoint(saved).network.state_dict()
     assert all(torch.equal(best[name], kept[1][name]) for name in best)
     assert load_checkpoint(saved).training["steps"] == 12
