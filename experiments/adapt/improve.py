@@ -49,7 +49,7 @@ NOT_DONE = 0.25
 """Most progress that a refit grants an episode that was never done. With 0.5 an agent of Wipe stayed where
 the arm hides the dirt, which then was paid half; with 0.25 a third of its episodes were done at its best."""
 _JUDGES = 5
-"""One in so many of the agents' episodes is kept aside, to choose the weights of a refit by."""
+"""One in so many of the agents' episodes is kept aside: a refit goes on while it gets better on them."""
 _FREE = {"out", "rounds", "threads"}
 """Options that a later call of the same command may change."""
 
@@ -367,7 +367,7 @@ def _refit(
             agents = [config.out / f"round-{earlier}" / "agent" for earlier in range(1, number + 1)]
             for i, episode in enumerate(one for agent in agents for one in _agent_episodes(agent)):
                 told = replace(corrected(episode, paying, demos.sentences[0]), task=demos.task)
-                # By the demonstrations alone, weights would be chosen that still pay the hack.
+                # By the demonstrations alone a refit would stop while it still pays the hack.
                 judges = not told.known_success.any() and i % _JUDGES == _JUDGES - 1
                 write_episode(out / ("validation" if judges else "episodes.part"), told)
             add_sentences(out / "episodes.part", demos.task, demos.sentences)

@@ -83,8 +83,10 @@ def calibrate(rows: Sequence[EpisodePeak], texts: Mapping[str, TaskText], rate: 
             own.
 
     Returns:
-        The general threshold and those of single tasks.
+        The general threshold and those of single tasks; of one task alone the two are the same.
     """
     failed = [row.peak for row in rows if row.done is False]
     own, _ = set_thresholds(rows, texts, rate)
+    if len(texts) == 1 and own:  # the one just above the failures leaves no room for those that come
+        return Calibration(next(iter(own.values())).threshold, own)
     return Calibration(threshold_at_fpr(failed, rate) if failed else None, own)

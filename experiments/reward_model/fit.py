@@ -181,10 +181,11 @@ def _train(
             if validation and due and not over:
                 _evaluate_on_the_way(run, validation, log, console)
         if run.stopped:
-            best = run.errors.index(min(run.errors)) + 1
+            best, count = run.errors.index(min(run.errors)) + 1, len(run.errors)
+            kept = f"those of evaluation {best} of {count}" if run.got_worse else "the last ones"
             console.print(
                 f"stopped: none of the last {config.stop_after} evaluations was better by {BETTER}; "
-                f"kept are the weights of the best of all, number {best} of {len(run.errors)}"
+                f"the weights that are kept are {kept}"
             )
 
 

@@ -27,6 +27,12 @@ def test_each_task_goes_by_its_own_failures() -> None:
     assert found.own["mine/press"].threshold == pytest.approx(0.5)
 
 
+def test_of_one_task_alone_the_general_threshold_is_its_own() -> None:
+    rows = [EpisodePeak("mine/press", done, peak) for done, peak in ((False, 0.2), (True, 0.8))]
+    found = calibrate(rows, {"mine/press": TEXTS["mine/press"]}, 0.0)
+    assert found.general == pytest.approx(0.5), "half way, and not just above the failure"
+
+
 def test_without_a_failure_nothing_is_calibrated() -> None:
     assert calibrate([EpisodePeak("mine/open", True, 0.7)], TEXTS, 0.0) == (None, {})
     assert calibrate([EpisodePeak("mine/open", None, 0.7)], TEXTS, 0.0) == (None, {})

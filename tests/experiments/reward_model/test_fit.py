@@ -524,10 +524,17 @@ def test_a_resumed_run_notices_other_replayed_episodes(replayed: FitConfig) -> N
         training_run.TrainingRun(replayed).resume()
 
 
-def test_a_run_that_stops_by_validation_saves_its_best_weights(
-    own: FitConfig, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("told", "number", "said"),
+    [
+        ([0.5, 0.2, 0.4, 0.31], 1, "those of evaluation 2 of 4"),
+        ([0.5, 0.2, 0.4, 0.29], 3, "the last ones"),  # a few episodes tell no less
+    ],
+)
+def test_a_run_that_stops_by_validation_saves_its_last_weights_unless_they_got_worse(
+    own: FitConfig, monkeypatch: pytest.MonkeyPatch, told: list[float], number: int, said: str
 ) -> None:
-    errors = iter([0.5, 0.2, 0.4, 0.3])
+    errors = iter(told)
     kept: list[dict[str, torch.Tensor]] = []
     note = training_run.TrainingRun.note_error
 
@@ -541,10 +548,11 @@ def test_a_run_that_stops_by_validation_saves_its_best_weights(
     lines = io.StringIO()
     saved = fit(config, "", Console(file=lines, width=300))
     assert len(kept) == 4
-    assert "stopped: none of the last 2 evaluations was better by 0.005; kept are " in lines.getvalue()
-    assert "the best of all, number 2 of 4" in lines.getvalue()
+    assert f"none of the last 2 evaluations was better by 0.005; the weights that are kept are {said}" in (
+        lines.getvalue()
+    )
     best = load_checkpoint(saved).network.state_dict()
-    assert all(torch.equal(best[name], kept[1][name]) for name in best)
+    assert all(torch.equal(best[name], kept[number][name]) for name in best)
     assert load_checkpoint(saved).training["steps"] == 12
 
 
