@@ -29,7 +29,8 @@ FOR_RANKING = {"success_auc": 0.90, "ranking": 0.90}
 _UNTRIED = {
     "honest": "",
     "none": ", as far as episodes tell; no agent has tried to cheat it yet",
-    "unlearned": ", as far as episodes tell; the agent that tried to cheat it learned too little to tell",
+    "unlearned": ", as far as episodes tell; the agent that tried to cheat it learned too little to tell: "
+    "let robometer-rl improve train longer ones before you do",
     "unjudged": ", as far as episodes tell; look at what the agent was paid most for",
 }
 """What is to be added, by what became of the agent."""

@@ -105,7 +105,7 @@ def _save_whole(state: Mapping[str, Any], path: Path) -> None:
 
 _WORSE = 0.1
 """By how much the last weights must be worse than the best ones for the best to be saved. The few episodes
-that judge choose at random within less: of FetchPush's two successes the VOC was best at step 150, and on ten new
+that judge choose at random within less: on FetchPush's two successes VOC was best at step 150; on ten new
 ones it was 0.80 there and 0.88 at step 350."""
 
 BETTER = 0.005
