@@ -141,7 +141,9 @@ def validation_error(rows: Sequence[EpisodeScore]) -> float:
     found = measures(rows)
     parts = [1.0 - found[name] for name in GOOD if not math.isnan(found[name])]
     overpaid = [row.overpaid for row in rows if not math.isnan(row.overpaid)]
-    return float(np.mean([*parts, *([np.mean(overpaid)] if overpaid else [])]))
+    if overpaid:
+        parts.append(float(np.mean(overpaid)))
+    return float(np.mean(parts))
 
 
 def verdict(found: Mapping[str, float], on: str) -> str:
