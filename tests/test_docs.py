@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -200,3 +202,25 @@ def test_the_committed_results_are_small_and_hold_no_films_or_pages() -> None:
     ).stdout.split("\0")[:-1]
     assert {Path(name).suffix for name in files} <= {".csv", ".json", ".yaml"}
     assert sum((ROOT / name).stat().st_size for name in files) < MAX_RESULTS
+
+
+def test_the_code_of_the_first_hour_records_its_demonstrations(tmp_path: Path) -> None:
+    text = (DOCS / "first_hour.md").read_text("utf-8")
+    files = re.findall(r"^`([\w/]+\.py)`[^`]*\n\n```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert [name for name, _ in files] == [
+        "my_lab/__init__.py", "my_lab/carry.py", "my_lab/policy.py", "record.py"
+    ]  # fmt: skip
+    for name, code in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(code, "utf-8")
+    found = subprocess.run(
+        [sys.executable, "record.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    recorded = [path.name.partition("-")[0] for path in (tmp_path / "demos/own/CarryPuck-v0").glob("*.h5")]
+    assert sorted(recorded) == ["failure"] * 20 + ["success"] * 10
