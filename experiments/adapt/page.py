@@ -25,7 +25,7 @@ __all__ = ["EpisodeView", "render_page", "view_episode", "write_page"]
 
 _THUMBS = 8
 _SIDE, _GAP = 120, 4
-"""Of a picture in a filmstrip, and between two, pixels."""
+"""Of a picture in a filmstrip, and of the white line where two meet, pixels."""
 WIDTH, HEIGHT = 960, 120
 """Of the curves, in the units of the drawing."""
 _TRUTHS = {True: "truly done", False: "not done", None: "judge it yourself"}
@@ -125,11 +125,13 @@ def _filmstrip(frames: NDArray[np.uint8]) -> str:
     picks = np.linspace(0, len(frames) - 1, _THUMBS).round().astype(int)
     height, width = frames.shape[1:3]
     size = (max(1, round(_SIDE * width / height)), _SIDE)
-    pitch = size[0] + _GAP
-    strip = Image.new("RGB", (_THUMBS * pitch - _GAP, _SIDE), "white")
+    strip = Image.new("RGB", (_THUMBS * size[0], _SIDE))
     for column, pick in enumerate(picks):
         picture = Image.fromarray(frames[pick]).resize(size, Image.Resampling.BILINEAR)
-        strip.paste(picture, (column * pitch, 0))
+        left = column * size[0]
+        strip.paste(picture, (left, 0))
+        if column:
+            strip.paste("white", (left - _GAP // 2, 0, left + _GAP // 2, _SIDE))
     file = io.BytesIO()
     strip.save(file, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

@@ -43,8 +43,8 @@ from .evaluate import evaluate, load_by_task
 from .fit_config import FitConfig, learning_rate_at
 from .labels import label_all
 from .task_thresholds import EpisodePeak
-from .training_run import BETTER, TrainingRun
-from .verdict import GOOD, measures, score_episodes, validation_error, verdict
+from .training_run import TrainingRun
+from .verdict import measures, score_episodes, validation_error, verdict
 
 __all__ = ["FitConfig", "fit", "main"]
 
@@ -114,12 +114,11 @@ def _look(
         model = CompactReward(Checkpoint(run.averaged(), run.tokenizer), run.config.device)
         rows = score_episodes(model, judges, texts)
     found = measures(rows)
-    known = {name: found[name] for name in GOOD if not math.isnan(found[name])}
+    error = validation_error(found, rows)
+    known = {name: value for name, value in found.items() if not math.isnan(value)} | {"error": error}
     for name, value in known.items():
         log.add_scalar(f"validation/{name}", value, run.step)
-    error = validation_error(rows)
-    log.add_scalar("validation/error", error, run.step)
-    values = ", ".join(f"{name} {value:.3f}" for name, value in (known | {"error": error}).items())
+    values = ", ".join(f"{name} {value:.3f}" for name, value in known.items())
     console.print(f"step {run.step}, {run.seconds / 60:.1f} min: {values} on {len(judges)} episodes")
     run.note_error(error)
 
@@ -181,12 +180,7 @@ def _train(
             if validation and due and not over:
                 _evaluate_on_the_way(run, validation, log, console)
         if run.stopped:
-            best, count = run.errors.index(min(run.errors)) + 1, len(run.errors)
-            kept = f"those of evaluation {best} of {count}" if run.got_worse else "the last ones"
-            console.print(
-                f"stopped: none of the last {config.stop_after} evaluations was better by {BETTER}; "
-                f"the weights that are kept are {kept}"
-            )
+            console.print(run.why_stopped)
 
 
 def _evaluate_on_the_way(

@@ -77,8 +77,9 @@ class FitConfig:
     evaluate_every: int = 1000
     """Steps between evaluations on validation episodes."""
     stop_after: int = 0
-    """Stop after so many evaluations without a better one, and save the best; 0 takes all steps and saves the
-    last weights. It is judged on the episodes of --validation and those that are held aside."""
+    """Stop after so many evaluations without a better one, and save the last weights, or the best ones where
+    the last are much worse; 0 takes all steps and saves the last. It is judged on the episodes of
+    --validation and those that are held aside."""
     evaluate_episodes: int = 2
     """Episodes per task and kind in these evaluations."""
     false_positives: float = 0.02

@@ -27,7 +27,7 @@ from .dataset import checkpoint_folder, fingerprint
 from .fit_config import FitConfig
 from .verdict import hold_aside
 
-__all__ = ["BETTER", "TrainingRun", "warmed_average"]
+__all__ = ["TrainingRun", "warmed_average"]
 
 
 def _starting_point(config: FitConfig) -> Checkpoint:
@@ -108,7 +108,7 @@ _WORSE = 0.1
 that judge choose at random within less: on FetchPush's two successes VOC was best at step 150; on ten new
 ones it was 0.80 there and 0.88 at step 350."""
 
-BETTER = 0.005
+_BETTER = 0.005
 """By how much an evaluation must be better for a run to go on; a few episodes tell no less."""
 
 _FREE = {"out", "validation", "allow_unseen", "device", "threads", "save_every", "evaluate_every"}
@@ -204,7 +204,7 @@ class TrainingRun:
         """Whether as many evaluations as `stop_after` have passed without a better one."""
         reference, last = math.inf, 0
         for i, found in enumerate(self.errors):
-            if found < reference - BETTER:
+            if found < reference - _BETTER:
                 reference, last = found, i
         return bool(self.errors) and len(self.errors) - 1 - last >= self.config.stop_after
 
@@ -304,6 +304,16 @@ class TrainingRun:
     def got_worse(self) -> bool:
         """Whether the last weights are so much worse than the best ones that these are saved."""
         return bool(self.errors) and self.errors[-1] > min(self.errors) + _WORSE
+
+    @property
+    def why_stopped(self) -> str:
+        """Why a run that has stopped did, and which weights it saves."""
+        best, count = self.errors.index(min(self.errors)) + 1, len(self.errors)
+        kept = f"those of evaluation {best} of {count}" if self.got_worse else "the last ones"
+        return (
+            f"stopped: none of the last {self.config.stop_after} evaluations was better by {_BETTER}; "
+            f"the weights that are kept are {kept}"
+        )
 
     def to_save(self) -> CompactRewardNetwork:
         """What the run ends with: the last average, or the best one where it got worse since."""

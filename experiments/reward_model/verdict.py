@@ -129,17 +129,17 @@ def measures(rows: Sequence[EpisodeScore]) -> dict[str, float]:
     return {name: float(np.mean(values)) if values else math.nan for name, values in found.items()}
 
 
-def validation_error(rows: Sequence[EpisodeScore]) -> float:
-    """What the weights of a fit are chosen by: what VOC and AUC lack, and what failures are overpaid.
+def validation_error(found: Mapping[str, float], rows: Sequence[EpisodeScore]) -> float:
+    """What a fit stops by: what VOC and AUC lack, and what failures of agents are overpaid.
 
     Args:
+        found: What `measures` returns of the rows.
         rows: Scored episodes that are kept aside, a success among them.
 
     Returns:
         The mean of `1 - voc`, `1 - success_auc` and the mean `overpaid`, of those that are known.
     """
-    found = measures(rows)
-    parts = [1.0 - found[name] for name in GOOD if not math.isnan(found[name])]
+    parts = [1.0 - value for value in found.values() if not math.isnan(value)]
     overpaid = [row.overpaid for row in rows if not math.isnan(row.overpaid)]
     if overpaid:
         parts.append(float(np.mean(overpaid)))

@@ -116,7 +116,7 @@ def test_a_refit_has_the_demonstrations_and_what_the_agent_did_while_it_learned(
     assert aside | trained == demos | learned
 
 
-def test_of_an_agents_episodes_one_in_five_is_kept_aside_to_choose_the_weights_by(
+def test_of_an_agents_episodes_one_in_five_is_kept_aside_for_a_refit_to_stop_by(
     config: ImproveConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def cheated(run: object, model: str, steps: int, out: Path, console: Console, best: int) -> CheatReport:

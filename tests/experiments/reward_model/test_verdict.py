@@ -74,12 +74,10 @@ def test_measures_are_means_over_tasks() -> None:
         ((math.nan,), 0.3),
     ],
 )
-def test_weights_are_chosen_by_what_failures_are_overpaid_too(
-    overpaid: tuple[float, ...], error: float
-) -> None:
+def test_a_fit_stops_by_what_failures_are_overpaid_too(overpaid: tuple[float, ...], error: float) -> None:
     rows = [row("a", True, 1.0, 0.9), row("a", True, 0.8, 0.2), row("a", False, 0, 0.5)]
     rows += [row("b", False, 0, 0.1)._replace(overpaid=value) for value in overpaid]
-    assert validation_error(rows) == pytest.approx(error)
+    assert validation_error(measures(rows), rows) == pytest.approx(error)
 
 
 def test_an_episode_is_overpaid_where_more_is_scored_than_was_given() -> None:
